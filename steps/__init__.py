@@ -1,0 +1,1 @@
+"""All that runs in a pod; the only place that knows rasters."""

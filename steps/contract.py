@@ -1,0 +1,1 @@
+"""Step names, parameters and files, as data. Standard library only."""

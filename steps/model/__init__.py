@@ -1,0 +1,1 @@
+"""Frozen structs that flow through everything. Standard library and msgspec only."""

@@ -1,0 +1,48 @@
+"""What a model says of itself: classes, colours, feature spec, digest."""
+
+from typing import Any
+
+import msgspec
+
+from steps.model.digest import digest
+from steps.model.spec import FeatureSpec
+
+NODATA_CLASS = 255
+"""The class map's nodata; 0 may be a class."""
+
+
+class ClassDef(msgspec.Struct, frozen=True, kw_only=True):
+    """One class of the map."""
+
+    code: int
+    """0 to 254, the pixel value."""
+    name: str
+    colour: str
+    """Six hex digits without #, as e49635."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.code < NODATA_CLASS:
+            raise ValueError(f"class {self.name!r} has code {self.code}: codes are 0 to {NODATA_CLASS - 1}")
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `card.json` beside a model's `model.ubj`."""
+
+    name: str
+    version: str = ""
+    """Registry version; empty for a model that is only a folder."""
+    learner: str = "xgboost"
+    model_sha256: str
+    """Of the model file's bytes."""
+    spec: FeatureSpec
+    classes: tuple[ClassDef, ...]
+    """In the order of the learner's class indices."""
+    trained: dict[str, Any] = {}
+    """Provenance of training: labels' digest, season, catalog, code version, number of samples."""
+    scores: dict[str, Any] = {}
+    """What is known of its accuracy, each number with the split it was measured on."""
+
+    @property
+    def digest(self) -> str:
+        """Of all that changes pixels: the learner's bytes, the spec, the class codes."""
+        return digest([self.learner, self.model_sha256, self.spec, [c.code for c in self.classes]])

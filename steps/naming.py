@@ -1,0 +1,55 @@
+"""Every object key and id. No other module spells one."""
+
+import re
+
+from steps.model.digest import digest
+from steps.model.grid import TileGrid, TileId
+from steps.model.job import MapRequest
+
+MAP_LAYERS = ("map", "confidence", "margin", "clear", "composite", "reason", "disagreement", "generalised")
+"""Rasters that a published map may consist of."""
+
+
+def slug(text: str, length: int = 40) -> str:
+    """Lower-case letters, digits and single dashes, at most `length`; `aoi` when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].strip("-") or "aoi"
+
+
+def job_id(request: MapRequest) -> str:
+    """The same request has the same id."""
+    return f"{slug(request.aoi.name, 24)}-{digest(request, 12)}"
+
+
+def request_key(job: str) -> str:
+    return f"requests/{job}.json"
+
+
+def plan_key(job: str) -> str:
+    return f"plans/{job}/plan.json"
+
+
+def coverage_key(job: str) -> str:
+    return f"plans/{job}/coverage.json"
+
+
+def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
+    return f"tiles/{grid.id}/{tile}/{key}.tif"
+
+
+def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
+    """Written last: where it exists, the tile is done."""
+    return f"tiles/{grid.id}/{tile}/{key}.json"
+
+
+def map_key(job: str, name: str) -> str:
+    """A file of a published map, as `map.tif`, `confidence.tif`, `item.json`, `report.html`."""
+    return f"maps/{job}/{name}"
+
+
+def item_key(job: str) -> str:
+    """Written last: where it exists, the map is published."""
+    return map_key(job, "item.json")
+
+
+def baseline_key(year: int) -> str:
+    return f"baselines/dynamic-world/{year}.tif"

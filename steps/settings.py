@@ -1,0 +1,69 @@
+"""The environment, read once. Everything else receives a frozen `Settings`."""
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from steps.errors import UsageError
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine or pod is told about itself."""
+
+    home: Path
+    """Records, calibration, block cache and the local model registry."""
+    s3_endpoint: str = ""
+    """host:port of an S3 server; needed for s3:// stores."""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_secure: bool = True
+    s3_region: str = "us-east-1"
+    mlflow_uri: str = ""
+    """Tracking server; empty: SQLite under `home`."""
+    workers: int = 0
+    """Worker processes of the local engine; 0: as many as cores and memory allow."""
+    worker_memory_mb: int = 2000
+    cache_mb: int = 10_000
+    """Bound of the block cache on disk."""
+    log_format: str = "console"
+    """console or json."""
+
+    def __repr__(self) -> str:
+        return f"Settings(home={self.home}, s3_endpoint={self.s3_endpoint!r})"
+
+
+_VARIABLES = {
+    "GEOCROP_S3_ENDPOINT": "s3_endpoint",
+    "GEOCROP_S3_ACCESS_KEY": "s3_access_key",
+    "GEOCROP_S3_SECRET_KEY": "s3_secret_key",
+    "GEOCROP_S3_SECURE": "s3_secure",
+    "GEOCROP_S3_REGION": "s3_region",
+    "MLFLOW_TRACKING_URI": "mlflow_uri",
+    "GEOCROP_WORKERS": "workers",
+    "GEOCROP_WORKER_MEMORY_MB": "worker_memory_mb",
+    "GEOCROP_CACHE_MB": "cache_mb",
+    "GEOCROP_LOG_FORMAT": "log_format",
+}
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from variables; raises UsageError on a GEOCROP_ variable that is unknown or malformed."""
+    known = {*_VARIABLES, "GEOCROP_HOME"}
+    if unknown := sorted(name for name in environ if name.startswith("GEOCROP_") and name not in known):
+        raise UsageError(f"unknown variable {unknown[0]}", f"known are {', '.join(sorted(known))}")
+    default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
+    values: dict[str, object] = {"home": environ.get("GEOCROP_HOME") or str(default_home)}
+    values |= {field: environ[name] for name, field in _VARIABLES.items() if environ.get(name)}
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"the environment does not fit: {error}", "see docs/reference/settings.md") from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """This process's settings."""
+    return read_settings(os.environ)
