@@ -53,3 +53,8 @@ def item_key(job: str) -> str:
 
 def baseline_key(year: int) -> str:
     return f"baselines/dynamic-world/{year}.tif"
+
+
+def job_tile_key(job: str, tile: TileId) -> str:
+    """What became of one tile of one job; tiles themselves are shared between jobs."""
+    return f"plans/{job}/tiles/{tile}.json"

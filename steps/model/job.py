@@ -32,6 +32,15 @@ class Reason(enum.StrEnum):
 REASON_CODES: dict[Reason, int] = {reason: code for code, reason in enumerate(Reason)}
 
 
+class RasterRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A raster given by the user, pinned: the same path with other content is another raster."""
+
+    href: str
+    """Absolute path or URL, never signed."""
+    version: str
+    """SHA-256 of a local file, or what the server says of a remote one."""
+
+
 class MapOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a user may choose beyond AOI, season and model."""
 
@@ -46,14 +55,14 @@ class MapOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A scene that cannot be read is left out with its reason; otherwise the tile fails."""
     probabilities: bool = False
     """Whether the probability of every class is kept."""
-    mask: str = ""
-    """A raster whose zero pixels are left unmapped, as a cropland mask; path or URL."""
+    mask: RasterRef | None = None
+    """A raster whose zero pixels are left unmapped, as a cropland mask."""
     min_unit_px: int = 0
     """Minimum mapping unit in pixels for the generalised map; the raw map stays."""
-    layers: dict[str, str] = {}
-    """Where the rasters lie that the model's spec asks for, by layer name."""
-    baseline: str = ""
-    """A Dynamic World class raster of the year; path or URL."""
+    layers: dict[str, RasterRef] = {}
+    """The rasters that the model's spec asks for, by layer name."""
+    baseline: RasterRef | None = None
+    """A Dynamic World class raster of the year."""
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +102,7 @@ class TileJob(msgspec.Struct, frozen=True, kw_only=True):
     pixel_version: str
     """Versions of the code and libraries that make pixels."""
     probabilities: bool = False
-    layers: dict[str, str] = {}
+    layers: dict[str, RasterRef] = {}
     exclude_bad_scenes: bool = True
 
     @property
