@@ -1,1 +1,275 @@
-"""Step names, parameters and files, as data. Standard library only."""
+"""Every command and step: its name, parameters and files, as data. Standard library only.
+
+The command line, its reference page and the workflow templates are all made from this table. The command `a b`
+is run by `steps.commands.a_b.run`, the step `a` by `steps.commands.step_a.run`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "number", "flag", "list"]
+
+EXIT_CODES = {
+    0: "done; an empty tile is done",
+    1: "an error of GeoCrop's own",
+    2: "usage: the command line, AOI or season is wrong",
+    65: "bad data: the same input fails the same way",
+    75: "try again: network, disk or a service",
+    143: "stopped by SIGTERM; nothing half-written is left under a final name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One argument of a command; `--name VALUE` unless positional."""
+
+    name: str
+    help: str
+    kind: Kind = "text"
+    default: str | int | float | None = None
+    """None: required when positional or `required`, else simply absent."""
+    required: bool = False
+    positional: bool = False
+    choices: tuple[str, ...] = ()
+    metavar: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command with its parameters, in the order of its help."""
+
+    name: str
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    example: str = ""
+
+
+_OUT = Parameter(
+    name="out",
+    required=True,
+    metavar="STORE",
+    help="where results go: a folder, or s3://bucket/prefix (set GEOCROP_S3_*)",
+)
+_STORE = Parameter(name="store", required=True, metavar="STORE", help="the store: a folder, or s3://bucket/prefix")
+_JOB = Parameter(name="job", positional=True, metavar="JOB", help="job id, as `geocrop status` lists it")
+_PLAN = Parameter(name="plan", required=True, metavar="FILE", help="the plan, as the step `plan` wrote it")
+_WORKERS = Parameter(
+    name="workers", kind="integer", default=0, help="worker processes; 0: as many as cores and memory allow"
+)
+_SEASON = Parameter(
+    name="season", required=True, metavar="START/END", help="first and last day, as 2018-09-01/2019-08-31"
+)
+_CATALOG = (
+    Parameter(
+        name="catalog", required=True, metavar="URL-or-PATH", help="STAC API, static catalog (folder or URL) or items"
+    ),
+    Parameter(name="collection", default="", help="collection id; may be left out when only one fits"),
+)
+
+_MAP = (
+    Parameter(
+        name="aoi", positional=True, metavar="AOI", help="area of interest: GeoJSON, GeoPackage or any vector file"
+    ),
+    _SEASON,
+    *_CATALOG,
+    Parameter(
+        name="model", required=True, metavar="NAME-or-PATH", help="model folder, name, name@alias or name/version"
+    ),
+    _OUT,
+    Parameter(name="name", default="", help="name of the area; default: the file's"),
+    Parameter(name="crs", default="", metavar="EPSG", help="output CRS, as EPSG:3035; default: the AOI's UTM zone"),
+    Parameter(name="tile-size", kind="integer", default=1024, help="pixels per side of a tile"),
+    Parameter(name="min-coverage", kind="number", default=0.95, help="least share of the AOI mapped to succeed"),
+    Parameter(name="max-cloud", kind="number", default=100.0, help="leave out scenes cloudier than this percentage"),
+    Parameter(name="strict-scenes", kind="flag", help="fail a tile when one of its scenes cannot be read"),
+    Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+    Parameter(name="probabilities", kind="flag", help="keep the probability of every class"),
+    Parameter(name="mask", default="", metavar="RASTER", help="leave pixels unmapped where this raster is 0"),
+    Parameter(
+        name="min-unit", kind="integer", default=0, metavar="PIXELS", help="also write a map without smaller patches"
+    ),
+    Parameter(name="layer", kind="list", metavar="NAME=RASTER", help="a raster that the model asks for; repeatable"),
+    Parameter(name="baseline", default="", metavar="RASTER", help="Dynamic World of the year, to compare with"),
+)
+
+_EXTRAS = (
+    Parameter(name="legend", default="", metavar="FILE", help="class codes, names and colours (CSV or JSON)"),
+    Parameter(name="zones", default="", metavar="FILE", help="areas per class in each of these polygons"),
+    Parameter(
+        name="parcels", default="", metavar="FILE", help="majority class and confidence of each of these polygons"
+    ),
+)
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name="demo",
+        summary="make a landscape, train, map and score; shows all there is",
+        parameters=(
+            Parameter(name="folder", positional=True, default="demo", metavar="FOLDER", help="where to; default: demo"),
+            _WORKERS,
+        ),
+        example="geocrop demo",
+    ),
+    Command(
+        name="run",
+        summary="map an area: plan, classify, mosaic, publish",
+        parameters=(*_MAP, *_EXTRAS, _WORKERS),
+        example="geocrop run farm.geojson --season 2018-09-01/2019-08-31 --catalog catalogs/flanders "
+        "--model models/crops --out results",
+    ),
+    Command(
+        name="quote",
+        summary="say what a run would cost; computes no pixel of it",
+        parameters=(
+            *_MAP,
+            *_EXTRAS,
+            _WORKERS,
+            Parameter(name="plan", default="", metavar="FILE", help="also write the plan, for `geocrop fetch`"),
+            Parameter(name="json", kind="flag", help="print JSON"),
+        ),
+    ),
+    Command(
+        name="retry",
+        summary="run a job's failed tiles again, then publish",
+        parameters=(
+            _JOB,
+            Parameter(name="store", default="", metavar="STORE", help="where the job lies; default: as recorded"),
+            _WORKERS,
+        ),
+    ),
+    Command(
+        name="status",
+        summary="list jobs, or show one with its tiles",
+        parameters=(
+            Parameter(name="job", positional=True, default="", metavar="JOB", help="job id; default: all jobs"),
+            Parameter(name="json", kind="flag", help="print JSON"),
+        ),
+    ),
+    Command(
+        name="replay",
+        summary="rebuild a published map from its STAC item, byte for byte",
+        parameters=(
+            Parameter(name="item", positional=True, metavar="ITEM", help="path or URL of item.json"),
+            _OUT,
+            _WORKERS,
+        ),
+    ),
+    Command(
+        name="compare",
+        summary="transition matrix between two class maps",
+        parameters=(
+            Parameter(name="before", positional=True, metavar="A", help="class map or its item.json"),
+            Parameter(name="after", positional=True, metavar="B", help="class map or its item.json"),
+            Parameter(name="csv", default="", metavar="FILE", help="also write the matrix as CSV"),
+        ),
+    ),
+    Command(
+        name="fetch",
+        summary="fill the block cache on disk, so that a plan works offline",
+        parameters=(
+            Parameter(name="plan", positional=True, metavar="PLAN", help="file written by `geocrop quote --plan`"),
+        ),
+    ),
+    Command(
+        name="train",
+        summary="train a model from labelled points, polygons or a raster",
+        parameters=(
+            Parameter(name="labels", required=True, metavar="FILE", help="points or polygons, or a label raster"),
+            Parameter(name="label-column", default="class", help="column of the class"),
+            Parameter(
+                name="label-threshold",
+                default="",
+                metavar="OTHER,V,CLASS",
+                help="cut a continuous raster in two, as other,50,forest",
+            ),
+            _SEASON,
+            *_CATALOG,
+            Parameter(name="name", required=True, help="name of the model in the registry"),
+            Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
+            Parameter(
+                name="crs", default="", metavar="EPSG", help="grid of the features; default: the labels' UTM zone"
+            ),
+            Parameter(
+                name="legend", default="", metavar="FILE", help="label to class code, name and colour (CSV or JSON)"
+            ),
+            Parameter(
+                name="max-cloud", kind="number", default=100.0, help="leave out scenes cloudier than this percentage"
+            ),
+            Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+            _WORKERS,
+        ),
+        example="geocrop train --labels parcels.gpkg --label-column crop --season 2018-09-01/2019-08-31 "
+        "--catalog catalogs/flanders --name crops",
+    ),
+    Command(
+        name="models",
+        summary="list the models of the registry",
+        parameters=(Parameter(name="json", kind="flag", help="print JSON"),),
+    ),
+    Command(
+        name="baselines import",
+        summary="turn exported Dynamic World GeoTIFFs into a COG per year",
+        parameters=(
+            Parameter(name="files", positional=True, kind="list", metavar="FILE", help="exported GeoTIFFs"),
+            Parameter(name="year", kind="integer", default=0, help="year of all files; default: from their names"),
+            _OUT,
+        ),
+    ),
+    Command(name="calibrate", summary="measure this machine, for honest quotes"),
+)
+
+STEPS: tuple[Command, ...] = (
+    Command(
+        name="plan",
+        summary="from request to plan",
+        parameters=(
+            Parameter(name="request", required=True, metavar="FILE", help="a map request as JSON"),
+            _STORE,
+            Parameter(name="plan", required=True, metavar="FILE", help="the plan is written here, and to the store"),
+            Parameter(
+                name="tiles",
+                required=True,
+                metavar="FILE",
+                help="ids of the tiles to do are written here, a JSON array",
+            ),
+            Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+        ),
+    ),
+    Command(
+        name="classify",
+        summary="map some tiles of a plan",
+        parameters=(
+            _PLAN,
+            _STORE,
+            Parameter(name="tiles", required=True, metavar="IDS", help="tile ids, separated by commas"),
+        ),
+    ),
+    Command(
+        name="gate",
+        summary="judge coverage; fails when nothing could be mapped",
+        parameters=(
+            _PLAN,
+            _STORE,
+            Parameter(name="coverage", required=True, metavar="FILE", help="the verdict is written here"),
+        ),
+    ),
+    Command(
+        name="mosaic",
+        summary="tiles to cloud-optimised GeoTIFFs in the store",
+        parameters=(
+            _PLAN,
+            _STORE,
+            Parameter(name="legend", default="", metavar="FILE", help="class codes, names and colours"),
+        ),
+    ),
+    Command(
+        name="publish",
+        summary="areas, report and STAC item; the item is written last",
+        parameters=(
+            _PLAN,
+            _STORE,
+            Parameter(name="coverage", required=True, metavar="FILE", help="as the step `gate` wrote it"),
+            *_EXTRAS,
+        ),
+    ),
+)
