@@ -41,6 +41,11 @@ def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.json"
 
 
+def model_key(model_digest: str) -> str:
+    """The learner's bytes, kept with the tiles that they made: a map can be rebuilt when the registry is gone."""
+    return f"models/{model_digest}/model.ubj"
+
+
 def map_key(job: str, name: str) -> str:
     """A file of a published map, as `map.tif`, `confidence.tif`, `item.json`, `report.html`."""
     return f"maps/{job}/{name}"

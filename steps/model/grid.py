@@ -39,7 +39,7 @@ class TileGrid(msgspec.Struct, frozen=True, kw_only=True):
     resolution: float = 10.0
     """Metres per pixel."""
     size: int = 1024
-    """Pixels per side of a tile; even, so that 20 m pixels are never cut."""
+    """Pixels per side of a tile; a multiple of 16, so that 20 m pixels and TIFF blocks are never cut."""
 
     def __post_init__(self) -> None:
         if self.resolution <= 0 or self.size < 16 or self.size % 2:

@@ -88,7 +88,7 @@ class MapRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TileJob(msgspec.Struct, frozen=True, kw_only=True):
-    """One tile to be mapped, complete: whoever holds it needs nothing else but the store."""
+    """One tile to be mapped, complete: whoever holds it needs nothing else but the scenes and the store."""
 
     grid: TileGrid
     tile: TileId
@@ -96,7 +96,6 @@ class TileJob(msgspec.Struct, frozen=True, kw_only=True):
     scenes: tuple[Scene, ...]
     """In order of solar day; within a day the first valid scene wins."""
     card: ModelCard
-    model_href: str
     halo: int
     """Pixels read beyond the tile on each side."""
     pixel_version: str
@@ -178,7 +177,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             season=self.request.season,
             scenes=tuple(self.scenes[index] for index in planned.scenes),
             card=self.card,
-            model_href=self.request.model.href,
             halo=self.halo,
             pixel_version=self.pixel_version,
             probabilities=options.probabilities,
