@@ -5,6 +5,7 @@ import os
 import stat
 import tempfile
 import uuid
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -166,10 +167,11 @@ def _ogr_aoi(file: Path, layer: str | None, named: Path) -> Aoi:
 def _read_frame(source: str, layer: str | None, named: str, *, geometry_only: bool = False) -> geopandas.GeoDataFrame:
     """One layer of a file; `layer` may be left out when there is only one."""
     try:
-        layer = _layer(source, layer, named)
-        info = pyogrio.read_info(source, layer=layer)
-        columns: list[str] | None = [] if geometry_only else None
-        frame = geopandas.read_file(source, layer=layer, columns=columns, engine="pyogrio")
+        with _warnings_logged(named):
+            layer = _layer(source, layer, named)
+            info = pyogrio.read_info(source, layer=layer)
+            columns: list[str] | None = [] if geometry_only else None
+            frame = geopandas.read_file(source, layer=layer, columns=columns, engine="pyogrio")
     except UsageError:
         raise
     except (OSError, ValueError, RuntimeError, *_FOREIGN) as error:
@@ -179,6 +181,16 @@ def _read_frame(source: str, layer: str | None, named: str, *, geometry_only: bo
         raise DataError(f"{named} holds a table without geometries", "give a file of polygons")
     frame.attrs["driver"] = info.get("driver", "")
     return frame
+
+
+@contextmanager
+def _warnings_logged(named: str) -> Iterator[None]:
+    """GDAL has opinions on many a file that it reads well; users see them in the log, not among their output."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for one in caught:
+        _log.info("vectors.warning", path=named, message=str(one.message)[:200])
 
 
 def _layer(source: str, layer: str | None, named: str) -> str:
