@@ -48,7 +48,9 @@ class MapOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Output CRS; None: the AOI's UTM zone, or equal area."""
     tile_size: int = 1024
     min_coverage: float = 0.95
-    """Least share of the AOI mapped for `succeeded`; below it, but above zero, the job is `partial`."""
+    """Least share of the AOI mapped for `succeeded`."""
+    publish_above: float = 0.0
+    """A map that covers less than `min_coverage` but more than this is published as `partial`; otherwise it failed."""
     max_cloud: float = 100.0
     """Scenes cloudier than this percentage, by their metadata, are left out."""
     exclude_bad_scenes: bool = True
@@ -232,6 +234,19 @@ class TileEmpty(msgspec.Struct, frozen=True, kw_only=True, tag="empty"):
 
 
 TileResult = TileMapped | TileEmpty
+
+
+class TileFailed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """A tile that could not be done. It is in no cache: another run tries again."""
+
+    tile: TileId
+    planned_key: str
+    error: str
+    exit_code: int
+
+
+TileOutcome = TileMapped | TileEmpty | TileFailed
+"""What became of a tile in one job."""
 
 
 class Phase(enum.StrEnum):

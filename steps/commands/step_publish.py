@@ -1,0 +1,21 @@
+"""Step `publish`: areas, report and STAC item."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from steps.model.job import Coverage
+from steps.publish import Extras, publish_job
+from steps.settings import settings
+from steps.store import open_store
+from steps.work import read_plan_file
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publish what the step `mosaic` made; prints where the item is."""
+    coverage = msgspec.json.decode(Path(arguments.coverage).read_bytes(), type=Coverage)
+    plan, store = read_plan_file(arguments.plan), open_store(arguments.store, settings())
+    sys.stdout.write(publish_job(plan, store, coverage, Extras.of(arguments)) + "\n")
+    return 0

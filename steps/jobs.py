@@ -1,0 +1,121 @@
+"""A job from its plan to its published map, on this machine."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from steps.local import Crew, run_tiles
+from steps.model.grid import TileId
+from steps.model.job import Coverage, JobRecord, Phase, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
+from steps.progress import Advance, stage
+from steps.publish import Extras, gate_job, mosaic_job, publish_job
+from steps.records import Records
+from steps.store import Store
+from steps.tile import find_result
+from steps.work import read_outcomes
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where a job's results and records go, and who works on it."""
+
+    store: Store
+    store_url: str
+    records: Records
+    crew: Crew
+
+
+def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] | None = None) -> Coverage:
+    """Do the plan's tiles (or some of them), judge, and publish what passes. The job's record follows.
+
+    A map that was published before is replaced only when the new one passes the gate.
+    """
+    record = _begin(plan, shop)
+    try:
+        _do_tiles(plan, shop, [entry.tile for entry in plan.tiles] if ids is None else ids)
+        coverage = gate_job(plan, shop.store)
+        href = ""
+        if coverage.phase is not Phase.FAILED:
+            mosaic_job(plan, shop.store, extras)
+            href = publish_job(plan, shop.store, coverage, extras)
+    except BaseException as error:
+        _end(record, shop, Phase.FAILED, error=f"{type(error).__name__}: {error}")
+        raise
+    _end(record, shop, coverage.phase, href=href)
+    return coverage
+
+
+def unfinished(plan: Plan, store: Store) -> list[TileId]:
+    """Tiles that failed, were never finished, or are empty only because their scenes could not be read."""
+    outcomes = read_outcomes(plan, store)
+    return [entry.tile for entry in plan.tiles if _is_unfinished(outcomes.get(entry.tile))]
+
+
+def _is_unfinished(outcome: TileOutcome | None) -> bool:
+    if isinstance(outcome, TileEmpty):
+        return outcome.reason is Reason.READ_ERROR
+    return not isinstance(outcome, TileMapped)
+
+
+def stored_tiles(plan: Plan, store: Store) -> set[TileId]:
+    """Tiles of the plan whose pixels lie in the store already."""
+    return {entry.tile for entry in plan.tiles if find_result(plan.tile_job(entry), store)}
+
+
+def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> None:
+    """Stored tiles need no worker: they are only noted as this job's."""
+    stored = stored_tiles(plan, shop.store)
+    idle = Crew(workers=1, threads=1, memory_mb=shop.crew.memory_mb)
+    with stage("tiles", len(ids)) as advance:
+        on_done = _note(plan, shop, advance)
+        for tile in ids:
+            if tile in stored:
+                run_tiles(plan, [tile], shop.store_url, idle, on_done)
+        run_tiles(plan, [tile for tile in ids if tile not in stored], shop.store_url, shop.crew, on_done)
+
+
+@dataclass(frozen=True, slots=True)
+class _note:  # noqa: N801 - a function with a memory
+    """Keeps a tile's record and moves the bar."""
+
+    plan: Plan
+    shop: Workshop
+    advance: Advance
+
+    def __call__(self, outcome: TileOutcome) -> None:
+        phase = Phase.FAILED if isinstance(outcome, TileFailed) else Phase.SUCCEEDED
+        reason = outcome.error if isinstance(outcome, TileFailed) else _reason(outcome)
+        seconds = 0.0 if isinstance(outcome, TileFailed) else outcome.seconds.get("total", 0.0)
+        self.shop.records.save_tile(self.plan.job, outcome.tile, phase, reason, seconds)
+        self.advance(1, str(outcome.tile))
+
+
+def _reason(outcome: TileMapped | TileEmpty) -> str:
+    return str(outcome.reason) if isinstance(outcome, TileEmpty) else ""
+
+
+def _begin(plan: Plan, shop: Workshop) -> JobRecord:
+    now = dt.datetime.now(dt.UTC)
+    record = JobRecord(
+        id=plan.job,
+        request=plan.request,
+        phase=Phase.RUNNING,
+        tiles={Phase.QUEUED: len(plan.tiles)},
+        store=shop.store_url,
+        created=now,
+        updated=now,
+    )
+    shop.records.save_job(record)
+    _log.info("job.started", job=plan.job, tiles=len(plan.tiles), scenes=len(plan.scenes))
+    return record
+
+
+def _end(record: JobRecord, shop: Workshop, phase: Phase, *, href: str = "", error: str = "") -> None:
+    done = msgspec.structs.replace(record, phase=phase, href=href, error=error, updated=dt.datetime.now(dt.UTC))
+    shop.records.save_job(done)
+    _log.info("job.done", job=record.id, phase=str(phase), href=href)

@@ -1,0 +1,53 @@
+"""From a request to a plan: search, probe, plan; and the plan's first files in the store."""
+
+import msgspec
+
+from steps import naming
+from steps.aoi import search_boxes
+from steps.model.card import ModelCard
+from steps.model.job import MapRequest, OffsetVerdict, Plan
+from steps.model.scene import Scene
+from steps.plan import plan_map
+from steps.probe import apply_verdicts, probe_offsets
+from steps.scenes import SceneQuery, find_scenes
+from steps.store import Store
+from steps.versions import code_version
+
+
+def make_plan(request: MapRequest, card: ModelCard, *, probe: bool = True) -> Plan:
+    """Search the catalog and pin what is found; the same request of the same catalog gives the same plan."""
+    scenes = search(request, card)
+    verdicts: list[OffsetVerdict] = []
+    if probe and scenes:
+        verdicts = probe_offsets(scenes, request.aoi.geometry)
+        scenes = apply_verdicts(scenes, verdicts)
+    return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
+
+
+def search(request: MapRequest, card: ModelCard) -> list[Scene]:
+    """The scenes of a request's season over its AOI, with the bands that its model needs."""
+    return find_scenes(
+        SceneQuery(
+            catalog=request.catalog,
+            collection=request.collection,
+            boxes=tuple(search_boxes(request.aoi)),
+            aoi_geometry=request.aoi.geometry,
+            season=request.season,
+            bands=card.spec.bands,
+            max_cloud=request.options.max_cloud,
+        )
+    )
+
+
+def store_plan(plan: Plan, model_bytes: bytes, store: Store) -> None:
+    """Put all that a tile needs into the store: the model first, the plan last."""
+    key = naming.model_key(plan.card.digest)
+    if not store.exists(key):
+        store.put_bytes(key, model_bytes)
+    store.put_bytes(naming.request_key(plan.job), msgspec.json.encode(plan.request))
+    store.put_bytes(naming.plan_key(plan.job), encode_plan(plan))
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """JSON that people can read and diff."""
+    return msgspec.json.format(msgspec.json.encode(plan), indent=1)

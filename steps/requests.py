@@ -1,0 +1,92 @@
+"""From a command line to a map request: the AOI read, the model pinned, every raster pinned."""
+
+import argparse
+import datetime as dt
+from collections.abc import Iterable
+
+import msgspec
+
+from steps.aoi import parse_season
+from steps.errors import UsageError
+from steps.layers import pin_raster
+from steps.model.aoi import Aoi, Season
+from steps.model.card import ModelCard
+from steps.model.job import MapOptions, MapRequest, RasterRef
+from steps.models import resolve
+from steps.scenes import absolute_catalog
+from steps.settings import Settings
+from steps.vectors import read_aoi
+
+
+def build_request(arguments: argparse.Namespace, settings: Settings) -> tuple[MapRequest, ModelCard]:
+    """Everything that the arguments of `run` and `quote` say, checked; the model's card with it."""
+    aoi = named(read_aoi(arguments.aoi), arguments.name)
+    season = season_of(arguments.season)
+    options = _options(arguments)
+    ref, card = resolve(arguments.model, settings)
+    request = MapRequest(
+        aoi=aoi,
+        season=season,
+        model=ref,
+        catalog=absolute_catalog(arguments.catalog),
+        collection=arguments.collection,
+        options=options,
+    )
+    return request, card
+
+
+def named(aoi: Aoi, name: str) -> Aoi:
+    """The AOI under a name of the user's own, if there is one."""
+    from steps.naming import slug  # noqa: PLC0415
+
+    return msgspec.structs.replace(aoi, name=slug(name)) if name else aoi
+
+
+def season_of(text: str) -> Season:
+    """START/END as the user wrote it; raises UsageError for a season that is backwards or yet to come."""
+    return parse_season(text, dt.datetime.now(dt.UTC).date())
+
+
+def epsg_of(text: str) -> int | None:
+    """3035 of `EPSG:3035` or `3035`; None of nothing."""
+    if not text:
+        return None
+    number = text.upper().removeprefix("EPSG:")
+    if not number.isdecimal():
+        raise UsageError(f"CRS {text!r} is not an EPSG code", "write it as EPSG:3035")
+    return int(number)
+
+
+def _options(arguments: argparse.Namespace) -> MapOptions:
+    if not 0 <= arguments.min_coverage <= 1:
+        raise UsageError(f"--min-coverage {arguments.min_coverage} is not a share", "give a number from 0 to 1")
+    if arguments.tile_size < 64 or arguments.tile_size > 4096 or arguments.tile_size % 16:
+        raise UsageError(f"--tile-size {arguments.tile_size} does not fit", "give a multiple of 16 from 64 to 4096")
+    if arguments.min_unit < 0:
+        raise UsageError(f"--min-unit {arguments.min_unit} is negative", "give a number of pixels")
+    return MapOptions(
+        epsg=epsg_of(arguments.crs),
+        tile_size=arguments.tile_size,
+        min_coverage=arguments.min_coverage,
+        max_cloud=arguments.max_cloud,
+        exclude_bad_scenes=not arguments.strict_scenes,
+        probabilities=arguments.probabilities,
+        mask=_pinned(arguments.mask),
+        min_unit_px=arguments.min_unit,
+        layers=_layers(arguments.layer),
+        baseline=_pinned(arguments.baseline),
+    )
+
+
+def _pinned(text: str) -> RasterRef | None:
+    return pin_raster(text) if text else None
+
+
+def _layers(pairs: Iterable[str]) -> dict[str, RasterRef]:
+    layers: dict[str, RasterRef] = {}
+    for pair in pairs:
+        name, equals, raster = pair.partition("=")
+        if not (name and equals and raster):
+            raise UsageError(f"--layer {pair!r} is not NAME=RASTER", "as --layer dem=dem.tif")
+        layers[name] = pin_raster(raster)
+    return layers

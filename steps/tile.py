@@ -1,0 +1,238 @@
+"""One tile, from its job to its result in the store: read, make features, classify, write.
+
+The raster of a tile is uint8 with the bands of `BANDS`, then one probability (0-100) per class where asked. It is
+written before its result, so that a result always has its raster.
+"""
+
+import hashlib
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import rasterio
+import structlog
+from rasterio.transform import Affine
+
+from steps import naming
+from steps.classify import ClassifiedBlock, classify_block
+from steps.cube import load_cube, plan_strips
+from steps.errors import ModelError, ReadError, SceneError
+from steps.features import Features, compute_features
+from steps.forest import Forest, compile_forest
+from steps.layers import read_layers
+from steps.model.card import NODATA_CLASS, ModelCard
+from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
+from steps.store import Store
+
+BANDS = ("class", "confidence", "margin", "clear", "red", "green", "blue", "reason")
+"""Bands of a tile's raster, in order."""
+_STRIP_MB = 300
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def feature_strips(
+    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None
+) -> Iterator[tuple[slice, Features, int]]:
+    """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
+
+    Training and mapping both come through here. Raises ReadError or SceneError, naming the scene.
+    """
+    watch = watch or Stopwatch()
+    spec = job.card.spec
+    for rows in plan_strips(job, _STRIP_MB):
+        with watch.time("load"):
+            cube = load_cube(job, rows)
+        with watch.time("features"):
+            layers = read_layers(job, rows)
+            features = compute_features(cube, spec, job.season, job.halo, layers, threads=threads)
+        yield rows, features, cube.bytes_read
+
+
+@dataclass(slots=True)
+class TileMapper:
+    """Maps tiles into one store; keeps the compiled model from tile to tile."""
+
+    store: Store
+    threads: int = 1
+    forests: dict[str, Forest] = field(default_factory=dict)
+
+    def map(self, job: TileJob) -> TileResult:
+        """Map a tile, or find it in the store.
+
+        A scene that cannot be read is left out when the job allows it. The tile is then one of a shorter list of
+        scenes, with the key of that list. Raises the scene's error when it may not be left out.
+        """
+        planned, faults = job.key, []
+        while True:
+            try:
+                result = find_result(job, self.store) or self._compute(job, reduced=bool(faults))
+                return msgspec.structs.replace(result, planned_key=planned, excluded=tuple(faults))
+            except (ReadError, SceneError) as error:
+                job, fault = _without_scene(job, error)
+                faults.append(fault)
+                _log.warning("scene.excluded", tile=str(job.tile), scene=fault.scene, error=fault.error)
+
+    def _compute(self, job: TileJob, *, reduced: bool) -> TileResult:
+        """Make the tile's rasters and put them, then the result, into the store."""
+        watch = Stopwatch()
+        with watch.time("total"):
+            raster, bytes_read = _classify_tile(job, self._forest(job.card), self.threads, watch)
+            pixels = count_reasons(raster[BANDS.index("reason")])
+            if Reason.MAPPED in pixels:
+                with watch.time("write"):
+                    _put_raster(job, raster, self.store)
+        result = _result(job, pixels, watch.seconds, bytes_read, reduced=reduced)
+        if isinstance(result, TileMapped) or not reduced:
+            self.store.put_bytes(naming.tile_result_key(job.grid, job.tile, job.key), msgspec.json.encode(result))
+        return result
+
+    def _forest(self, card: ModelCard) -> Forest:
+        if card.digest not in self.forests:
+            self.forests[card.digest] = compile_forest(_model_bytes(card, self.store))
+        return self.forests[card.digest]
+
+
+def _model_bytes(card: ModelCard, store: Store) -> bytes:
+    """Raises ModelError when the store's model is not the one that the card names."""
+    data = store.get_bytes(naming.model_key(card.digest))
+    if (found := hashlib.sha256(data).hexdigest()) != card.model_sha256:
+        raise ModelError(
+            f"model {card.name} in the store has bytes {found[:12]}, not {card.model_sha256[:12]}", "plan the job again"
+        )
+    return data
+
+
+def find_result(job: TileJob, store: Store) -> TileResult | None:
+    """The result of a job that was done before, by whomever."""
+    key = naming.tile_result_key(job.grid, job.tile, job.key)
+    if not store.exists(key):
+        return None
+    result: TileResult = msgspec.json.decode(store.get_bytes(key), type=TileResult)
+    if isinstance(result, TileMapped) and not store.exists(naming.tile_raster_key(job.grid, job.tile, job.key)):
+        return None
+    return result
+
+
+def _without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob, SceneFault]:
+    kept = tuple(scene for scene in job.scenes if scene.id != error.scene)
+    if not job.exclude_bad_scenes or len(kept) == len(job.scenes):
+        raise error
+    fault = SceneFault(scene=error.scene, href=error.href, error=error.what)
+    return msgspec.structs.replace(job, scenes=kept), fault
+
+
+def _result(
+    job: TileJob, pixels: dict[Reason, int], seconds: dict[str, float], bytes_read: int, *, reduced: bool
+) -> TileResult:
+    facts: dict[str, Any] = {
+        "tile": job.tile,
+        "planned_key": job.key,
+        "key": job.key,
+        "pixels": pixels,
+        "scenes": len(job.scenes),
+        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+        "bytes_read": bytes_read,
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    if Reason.MAPPED in pixels:
+        return TileMapped(**facts)
+    return TileEmpty(**facts, reason=_empty_reason(pixels, reduced))
+
+
+def _empty_reason(pixels: dict[Reason, int], reduced: bool) -> Reason:
+    """Cloud where anything was seen; a tile short of scenes may be empty only because they could not be read."""
+    if reduced:
+        return Reason.READ_ERROR
+    return Reason.ALL_CLOUD if pixels.get(Reason.ALL_CLOUD) else Reason.NO_SCENES
+
+
+def _classify_tile(job: TileJob, forest: Forest, threads: int, watch: Stopwatch) -> tuple[np.ndarray, int]:
+    """The tile's raster (band, y, x) uint8, and the bytes read for it."""
+    size, bytes_read = job.grid.size, 0
+    bands = len(BANDS) + (len(job.card.classes) if job.probabilities else 0)
+    raster = np.zeros((bands, size, size), np.uint8)
+    raster[:3] = NODATA_CLASS
+    raster[BANDS.index("reason")] = REASON_CODES[Reason.NO_SCENES]
+    if not job.scenes:
+        return raster, 0
+    for rows, features, read in feature_strips(job, threads=threads, watch=watch):
+        with watch.time("predict"):
+            block = classify_block(features, forest, job.card, probabilities=job.probabilities, threads=threads)
+        _paste(raster[:, rows], block, features)
+        bytes_read += read
+    return raster, bytes_read
+
+
+def _paste(strip: np.ndarray, block: ClassifiedBlock, features: Features) -> None:
+    """Fill one strip (band, y, x) of the tile's raster."""
+    strip[0], strip[1], strip[2] = block.classes, block.confidence, block.margin
+    strip[3] = np.minimum(features.clear, 255)
+    strip[4:7] = features.rgb
+    strip[7] = reasons(features)
+    if block.probabilities is not None:
+        strip[len(BANDS) :] = block.probabilities
+
+
+def reasons(features: Features) -> np.ndarray:
+    """The reason code (y, x) uint8 of each pixel, as far as its own observations tell."""
+    unmapped = np.where(features.seen, REASON_CODES[Reason.ALL_CLOUD], REASON_CODES[Reason.NO_SCENES])
+    return np.where(features.clear > 0, REASON_CODES[Reason.MAPPED], unmapped).astype(np.uint8)
+
+
+def count_reasons(codes: np.ndarray) -> dict[Reason, int]:
+    """Pixels by reason, of an array of reason codes of any shape; reasons without pixels are left out."""
+    counts = np.bincount(codes.ravel(), minlength=len(Reason))
+    return {reason: int(counts[code]) for reason, code in REASON_CODES.items() if counts[code]}
+
+
+def _put_raster(job: TileJob, raster: np.ndarray, store: Store) -> None:
+    with tempfile.TemporaryDirectory(prefix="geocrop-tile-") as folder:
+        path = Path(folder) / "tile.tif"
+        _write_raster(path, job, raster)
+        store.put_file(naming.tile_raster_key(job.grid, job.tile, job.key), path)
+
+
+def _write_raster(path: Path, job: TileJob, raster: np.ndarray) -> None:
+    bands, size, _ = raster.shape
+    block = 512 if size % 512 == 0 else 16
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype="uint8",
+        count=bands,
+        width=size,
+        height=size,
+        crs=f"EPSG:{job.grid.epsg}",
+        transform=Affine(*job.grid.transform(job.tile)),
+        tiled=True,
+        blockxsize=block,
+        blockysize=block,
+        compress="zstd",
+        zstd_level=1,
+        interleave="band",
+    ) as target:
+        target.write(raster)

@@ -1,0 +1,60 @@
+"""The contract, the commands and the reference agree."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steps import reference
+from steps.cli import build_parser, main
+from steps.contract import COMMANDS, STEPS
+
+ROOT = Path(__file__).parents[2]
+MODULES = [f"steps.commands.{command.name.replace(' ', '_')}" for command in COMMANDS]
+MODULES += [f"steps.commands.step_{step.name}" for step in STEPS]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_command_of_the_contract_can_be_run(module: str) -> None:
+    """Each command is a module with `run`."""
+    assert callable(importlib.import_module(module).run)
+
+
+def test_every_module_is_in_the_contract() -> None:
+    """No command module is left over: a module with `run` is in the contract."""
+    found = {
+        f"steps.commands.{path.stem}"
+        for path in (ROOT / "steps/commands").glob("*.py")
+        if "def run(" in path.read_text()
+    }
+    assert found == set(MODULES)
+
+
+def test_reference_is_up_to_date() -> None:
+    """The page is what the contract renders."""
+    assert (ROOT / reference.PAGE).read_text() == reference.render()
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`geocrop --help` lists what there is and exits with 0."""
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(command.name.split()[0] in shown for command in COMMANDS)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """The command line starts without numpy, msgspec or any library of the field."""
+    code = "import sys, steps.cli; steps.cli.build_parser(); print(sorted(m for m in sys.modules if '.' not in m))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert not any(f"'{name}'" in loaded for name in ("numpy", "msgspec", "rasterio", "structlog", "rich", "shapely"))
+
+
+def test_unknown_option_is_a_usage_error() -> None:
+    """A misspelt option exits with 2."""
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["status", "--jsn"])
+    assert stop.value.code == 2
