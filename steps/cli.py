@@ -101,6 +101,16 @@ def _add_positional(parser: argparse.ArgumentParser, parameter: Parameter) -> No
     )
 
 
+def dispatch(argv: Sequence[str]) -> int:
+    """Run one command from within another; errors are the caller's."""
+    return _call(build_parser().parse_args(argv))
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    code: int = importlib.import_module(arguments.module).run(arguments)
+    return code
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     """SIGTERM unwinds the stack, so that temporary files go."""
     raise SystemExit(143)
@@ -114,7 +124,7 @@ def _guarded(arguments: argparse.Namespace) -> int:
 
     try:
         configure(settings())
-        code: int = importlib.import_module(arguments.module).run(arguments)
+        code = _call(arguments)
     except GeoCropError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -1,0 +1,143 @@
+"""The S3 store, through the minio client: works against any S3 server."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error, ServerError
+
+from steps.errors import GeoCropError, StoreError, UsageError
+from steps.settings import Settings
+from steps.store import MissingObject, Store, checked
+
+_PART_BYTES = 16 * 2**20
+_MISSING = {"NoSuchKey", "NoSuchObject"}
+_LATER = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "XMinioServerNotInitialized"}
+
+
+def open_s3(url: str, settings: Settings) -> Store:
+    """The store at `s3://bucket/prefix`; raises UsageError when no endpoint or credentials are set."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UsageError(f"store {url} names no bucket", "write s3://bucket/prefix")
+    if not (settings.s3_endpoint and settings.s3_access_key and settings.s3_secret_key):
+        raise UsageError(
+            f"store {url} needs an S3 server",
+            "set GEOCROP_S3_ENDPOINT, GEOCROP_S3_ACCESS_KEY and GEOCROP_S3_SECRET_KEY",
+        )
+    client = Minio(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+        http_client=_http(),
+    )
+    return S3Store(client, bucket, prefix.strip("/"))
+
+
+def _http() -> urllib3.PoolManager:
+    """Short patience: what fails for long is the caller's to try again."""
+    retries = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504))
+    return urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=60), retries=retries, maxsize=8)
+
+
+class S3Store:
+    """Objects of a bucket below a prefix. S3 shows an object only when it is complete."""
+
+    def __init__(self, client: Minio, bucket: str, prefix: str) -> None:
+        self._client, self._bucket, self._prefix = client, bucket, prefix
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """See Store."""
+        with tempfile.NamedTemporaryFile(prefix="geocrop-upload-") as file:
+            file.write(data)
+            file.flush()
+            self.put_file(key, Path(file.name))
+
+    def put_file(self, key: str, path: Path) -> None:
+        """See Store. Files over 16 MB go up in parts."""
+        with self._translated(key):
+            self._client.fput_object(
+                bucket_name=self._bucket, object_name=self._name(key), file_path=str(path), part_size=_PART_BYTES
+            )
+
+    def get_bytes(self, key: str) -> bytes:
+        """See Store."""
+        with self._translated(key):
+            response = self._client.get_object(bucket_name=self._bucket, object_name=self._name(key))
+            try:
+                data: bytes = response.read()
+            finally:
+                response.close()
+                response.release_conn()
+        return data
+
+    @contextlib.contextmanager
+    def local_path(self, key: str) -> Iterator[Path]:
+        """See Store."""
+        with tempfile.TemporaryDirectory(prefix="geocrop-object-") as folder:
+            path = Path(folder) / key.rpartition("/")[2]
+            with self._translated(key):
+                self._client.fget_object(bucket_name=self._bucket, object_name=self._name(key), file_path=str(path))
+            yield path
+
+    def exists(self, key: str) -> bool:
+        """See Store."""
+        try:
+            self.size(key)
+        except MissingObject:
+            return False
+        return True
+
+    def size(self, key: str) -> int:
+        """See Store."""
+        with self._translated(key):
+            found: int = self._client.stat_object(bucket_name=self._bucket, object_name=self._name(key)).size or 0
+        return found
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See Store."""
+        start = f"{self._prefix}/" if self._prefix else ""
+        with self._translated(prefix):
+            found = self._client.list_objects(bucket_name=self._bucket, prefix=start + prefix, recursive=True)
+            names = sorted(str(entry.object_name) for entry in found)
+        return (name.removeprefix(start) for name in names)
+
+    def delete(self, key: str) -> None:
+        """See Store."""
+        with self._translated(key):
+            self._client.remove_object(bucket_name=self._bucket, object_name=self._name(key))
+
+    def href(self, key: str) -> str:
+        """See Store."""
+        return "/".join(part for part in (f"s3://{self._bucket}", self._prefix, key) if part)
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}/{checked(key)}" if self._prefix else checked(key)
+
+    @contextlib.contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """Foreign errors become ours: missing, refused, or later."""
+        try:
+            yield
+        except S3Error as error:
+            raise self._s3_error(error, key) from error
+        except ServerError as error:
+            raise StoreError(f"{self.href(key)}: the S3 server failed ({error})", "try again") from error
+        except (urllib3.exceptions.HTTPError, MinioException) as error:
+            raise StoreError(f"{self.href(key)}: no answer from the S3 server", f"check it ({error})") from error
+
+    def _s3_error(self, error: S3Error, key: str) -> GeoCropError:
+        if error.code in _MISSING:
+            return MissingObject(key, self.href(""))
+        if error.code == "NoSuchBucket":
+            return UsageError(f"bucket {self._bucket} does not exist", "create it, or correct --out")
+        if error.code in _LATER:
+            return StoreError(f"{self.href(key)}: {error.code}", "try again")
+        return UsageError(
+            f"{self.href(key)}: the S3 server refuses ({error.code})", "check GEOCROP_S3_ACCESS_KEY and _SECRET_KEY"
+        )
