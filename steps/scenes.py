@@ -484,8 +484,19 @@ def _api(href: str) -> _Source:
     )
 
 
+class _ApiIO(StacApiIO):
+    """Follows links over HTTP only; pystac-client's own would open a local file that an API names."""
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        """For pystac-client: the document as text. Raises CatalogError for a link that is not http(s)."""
+        href = str(source.get_href() if isinstance(source, pystac.Link) else source)
+        if not href.startswith(("http://", "https://")):
+            raise CatalogError(f"the API refers to {href[:100]}", "a remote catalog may only refer to remote files")
+        return super().read_text(source, *args, **kwargs)
+
+
 def _client(href: str) -> Client:
-    client = Client.open(href, stac_io=StacApiIO(timeout=_TIMEOUT_S, max_retries=_retry()))
+    client = Client.open(href, stac_io=_ApiIO(timeout=_TIMEOUT_S, max_retries=_retry()))
     for conformance in ("ITEM_SEARCH", "COLLECTIONS"):  # some leave it out; asking shows
         client.add_conforms_to(conformance)
     return client
@@ -498,14 +509,15 @@ def _search(client: Client, collection: str, query: SceneQuery) -> list[Json]:
     posts = any(link.get("method") == "POST" for link in _links(client.to_dict(False, False), "search"))
     found: dict[str, Json] = {}
     for box in query.boxes:
-        search = client.search(
+        search = functools.partial(
+            client.search,
             method="POST" if posts else "GET",
             collections=[collection],
             bbox=list(box),
             datetime=f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59Z",
             limit=_PAGE,
         )
-        found |= _all_pages(search.pages_as_dicts(), query.catalog)
+        found |= _all_pages(_calm(search, query.catalog).pages_as_dicts(), query.catalog)
     return [item for item in found.values() if _collection_of(item) == collection]
 
 

@@ -265,6 +265,7 @@ class Server:
     def __init__(self, items, collections=("sentinel-2-l2a",), page=2):
         self.items, self.collections, self.page = items, collections, page
         self.fail, self.searches, self.files, self.repeat = [], [], {}, False
+        self.links = {}
         handler = type("Handler", (_Handler,), {"api": self})
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
@@ -284,8 +285,13 @@ class Server:
 
     def landing(self):
         """The API's first page."""
-        search = {"rel": "search", "href": f"{self.url}/search", "type": "application/geo+json", "method": "POST"}
-        data = {"rel": "data", "href": f"{self.url}/collections", "type": "application/json"}
+        search = {
+            "rel": "search",
+            "href": self.links.get("search", f"{self.url}/search"),
+            "type": "application/geo+json",
+        }
+        search |= {"method": "POST"}
+        data = {"rel": "data", "href": self.links.get("data", f"{self.url}/collections"), "type": "application/json"}
         root = {"rel": "root", "href": self.url, "type": "application/json"}
         core = "https://api.stacspec.org/v1.0.0/"
         conforms = [core + "core", core + "collections", core + "item-search"]
@@ -304,7 +310,7 @@ class Server:
             token = start if self.repeat else start + self.page
             following = {
                 "rel": "next",
-                "href": f"{self.url}/search",
+                "href": self.links.get("next", f"{self.url}/search"),
                 "method": "POST",
                 "body": {**body, "token": token},
             }
@@ -435,6 +441,18 @@ def test_a_remote_catalog_cannot_point_to_local_files(serve, href):
     head = {"type": "Catalog", "stac_version": "1.0.0", "id": "any", "description": "any"}
     server.files["/catalog.json"] = {**head, "links": [{"rel": "child", "href": href}]}
     assert "remote files" in refusal(a_query(f"{server.url}/catalog.json"))
+
+
+@pytest.mark.parametrize("rel", ["data", "search", "next"])
+def test_an_api_cannot_send_us_to_local_files(serve, rel, tmp_path):
+    """Its own links are only followed over HTTP."""
+    server = serve([remote(an_item(f"i{n}")) for n in range(5)])
+    secret = write(tmp_path / "secret.json", {"collections": [a_collection()], "features": [an_item("secret")]})
+    server.links[rel] = f"file://{secret}"
+    assert "secret" not in refusal(a_query(server.url, collection="sentinel-2-l2a")).replace("secret.json", "")
+    server.links[rel] = str(secret)
+    with pytest.raises((CatalogError, TryAgainError)):
+        find_scenes(a_query(server.url, collection="sentinel-2-l2a"))
 
 
 def test_a_static_catalog_over_http(serve):
