@@ -22,9 +22,10 @@ from steps.model.aoi import Aoi
 from steps.model.card import NODATA_CLASS, ClassDef
 from steps.model.digest import digest
 from steps.model.grid import TileId
-from steps.model.job import REASON_CODES, Coverage, Plan, Reason, TileEmpty, TileMapped, TileOutcome, TilePlan
+from steps.model.job import REASON_CODES, Coverage, Plan, TileEmpty, TileMapped, TileOutcome, TilePlan
 from steps.model.scene import SCL
 from steps.naming import slug
+from steps.palette import AGREES, DISAGREEMENT_COLOURS, DISAGREES, REASON_COLOURS
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = tuple(
@@ -33,16 +34,6 @@ EXTENSIONS = tuple(
 )
 COPERNICUS = "Contains modified Copernicus Sentinel data"
 DYNAMIC_WORLD = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
-REASON_COLOURS = {
-    Reason.MAPPED: "e8eee9",
-    Reason.NO_SCENES: "6b7280",
-    Reason.ALL_CLOUD: "9db8d9",
-    Reason.READ_ERROR: "d1495b",
-    Reason.WORKER_LOST: "7b2d43",
-    Reason.MASKED: "d9cfb8",
-}
-AGREES, DISAGREES = 0, 1
-"""Values of the disagreement layer; 255 where there is no map or no baseline."""
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA_TYPES = {
     ".tif": _COG,
@@ -282,11 +273,11 @@ def _classified(name: str, facts: MapFacts, classes: Sequence[ClassDef]) -> dict
             ]
         }
     if name == "disagreement":
-        agrees = {"value": AGREES, "name": "agrees", "color_hint": "e8eee9"}
+        agrees = {"value": AGREES, "name": "agrees", "color_hint": DISAGREEMENT_COLOURS[AGREES]}
         return {
             "classification:classes": [
                 agrees,
-                {"value": DISAGREES, "name": "disagrees", "color_hint": "b5179e"},
+                {"value": DISAGREES, "name": "disagrees", "color_hint": DISAGREEMENT_COLOURS[DISAGREES]},
                 nodata,
             ]
         }
