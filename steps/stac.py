@@ -26,6 +26,7 @@ from steps.model.job import REASON_CODES, Coverage, Plan, TileEmpty, TileMapped,
 from steps.model.scene import SCL
 from steps.naming import slug
 from steps.palette import AGREES, DISAGREEMENT_COLOURS, DISAGREES, REASON_COLOURS
+from steps.versions import pixel_version
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = tuple(
@@ -299,7 +300,8 @@ def replay_plan(item: Mapping[str, Any]) -> Plan:
     """The plan that rebuilds an item's map: the one that made it, less the scenes that could not be read then.
 
     Every tile that was done has the key that it had. Tiles that were lost are in the plan again. Raises CatalogError
-    when the item is not of a map of ours, was changed, or was made by a version whose keys differ.
+    when the item is not of a map of ours, was changed, or was made with other versions of what makes pixels: its
+    tiles would be others under the same keys.
     """
     name = str(item.get("id", "the item"))
     properties = item.get("properties")
@@ -313,6 +315,11 @@ def replay_plan(item: Mapping[str, Any]) -> Plan:
         raise CatalogError(f"the plan of {name} was changed after publishing", "give the item as published")
     plan = _less_scenes(plan, properties.get("geocrop:left_out", {}))
     _check_keys(plan, properties.get("geocrop:tiles", {}), name)
+    if plan.pixel_version != pixel_version():
+        raise CatalogError(
+            f"{name} was made with other versions of what makes pixels: {plan.pixel_version}",
+            f"replay it with those, here are {pixel_version()}; or map the area anew",
+        )
     return plan
 
 

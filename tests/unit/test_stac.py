@@ -24,6 +24,7 @@ from steps.model.job import Coverage, Phase, Plan, Reason, SceneFault, TileEmpty
 from steps.naming import MAP_LAYERS
 from steps.stac import EXTENSIONS, MapFacts, MapFile, MapRaster, item_geometry, map_item, replay_classes, replay_plan
 from steps.testing import any_plan, any_request, aois
+from steps.versions import pixel_version
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 CORE = "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"
@@ -163,7 +164,7 @@ def test_provenance_is_whole() -> None:
 
 def test_replay_gives_the_plan_back() -> None:
     """After a round trip through JSON text, the plan is equal to the one that made the map."""
-    plan = any_plan()
+    plan = any_plan(pixel_version=pixel_version())
     assert replay_plan(json.loads(json.dumps(map_item(plan, any_facts(plan))))) == plan
 
 
@@ -178,14 +179,14 @@ def _with_integers(value: Any) -> Any:
 
 def test_replay_survives_other_spellings_of_numbers() -> None:
     """An item that went through a tool which writes 10.0 as 10, and sorts keys, replays to the same tile keys."""
-    plan = any_plan()
+    plan = any_plan(pixel_version=pixel_version())
     item = _with_integers(json.loads(json.dumps(map_item(plan, any_facts(plan)), sort_keys=True)))
     assert [job.key for job in replay_plan(item).tile_jobs()] == [job.key for job in plan.tile_jobs()]
 
 
 def test_replay_leaves_out_what_could_not_be_read() -> None:
     """A tile that lost a scene replays under the key that it was published under, and the others as planned."""
-    plan = any_plan()
+    plan = any_plan(pixel_version=pixel_version())
     first, second = plan.tiles
     reduced = msgspec.structs.replace(first, scenes=(0, 2))
     fault = SceneFault(scene=plan.scenes[1].id, href="/nowhere/red.tif", error="truncated")
@@ -204,7 +205,7 @@ def test_replay_leaves_out_what_could_not_be_read() -> None:
 
 def test_lost_tiles_are_planned_again() -> None:
     """A tile that failed has no key in the item, and is in the replayed plan as it was in the first."""
-    plan = any_plan()
+    plan = any_plan(pixel_version=pixel_version())
     lost = plan.tiles[0].tile
     outcomes = {**_outcomes(plan), lost: TileFailed(tile=lost, planned_key="x", error="worker lost", exit_code=75)}
     item = map_item(plan, any_facts(plan, outcomes=outcomes))
@@ -227,11 +228,18 @@ def test_lost_tiles_are_planned_again() -> None:
 )
 def test_changed_items_are_refused(change: Any, message: str) -> None:
     """An item that is not ours, or that somebody edited, is refused with what is wrong."""
-    plan = any_plan()
+    plan = any_plan(pixel_version=pixel_version())
     item = map_item(plan, any_facts(plan))
     change(item["properties"])
     with pytest.raises(CatalogError, match=message):
         replay_plan(item)
+
+
+def test_another_version_of_pixels_is_refused() -> None:
+    """A map made with other libraries is not rebuilt under its old keys; the message names both versions."""
+    plan = any_plan(pixel_version="geocrop-pixels=0")
+    with pytest.raises(CatalogError, match=f"geocrop-pixels=0.*{pixel_version()}"):
+        replay_plan(map_item(plan, any_facts(plan)))
 
 
 @pytest.mark.parametrize("item", [{}, {"properties": None}, {"properties": []}, {"id": "x", "properties": {}}])
