@@ -226,9 +226,11 @@ def _map(context: ReportContext) -> Html:
     alt = f"Land-use map of {_title(context)}. " + "; ".join(
         f"{one.name} {percent(share)}" for one, _, share in _by_area(context)
     )
-    picture = _picture(context, "map", alt, sharp=True) or tag("p", "No picture was made.", class_="lead")
+    picture = _picture(context, "map", alt, sharp=True)
     beside = _picture(context, "composite", f"{_title(context)} in natural colour")
     lead = "Where there is no colour, nothing is mapped."
+    if picture is None:
+        return _section("Map", _area_table(context), name="map", lead="No picture was made.")
     if beside is None:
         pair = tag("div", picture, _area_table(context), class_="split")
         return _section("Map", pair, name="map", lead=lead)

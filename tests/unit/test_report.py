@@ -278,6 +278,7 @@ def test_text_has_contrast(scheme: int) -> None:
 
 
 @given(text=st.text(max_size=40))
+@settings(deadline=None)
 def test_text_survives_markup(text: str) -> None:
     """Whatever is text comes out of the parser as it went in, as content and as attribute."""
     element = tag("p", text, title=text)
@@ -295,6 +296,7 @@ def test_markup_is_not_escaped_twice() -> None:
 
 
 @given(shares=st.lists(st.floats(0.01, 1), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_stacked_bars_fill_the_width(shares: list[float]) -> None:
     """Parts of a whole lie end to end from 0 to 100 %."""
     total = sum(shares)
@@ -316,6 +318,7 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
 
 
 @given(days=st.integers(1, 800))
+@settings(deadline=None)
 def test_the_timeline_stays_within_its_width(days: int) -> None:
     """The first and the last day of a season lie inside the chart, and there are at most 13 month names."""
     season = any_season(days=days)
@@ -326,6 +329,7 @@ def test_the_timeline_stays_within_its_width(days: int) -> None:
 
 
 @given(width=st.floats(50, 1e7))
+@settings(deadline=None)
 def test_scale_bars_are_round_and_neither_tiny_nor_huge(width: float) -> None:
     """The bar is an eighth to a third of the picture and says a round length."""
     svg = charts.scale_bar(width)

@@ -99,6 +99,7 @@ def test_drawn_aois_over_the_antimeridian_cross_it(aoi: Aoi) -> None:
 
 
 @given(season=seasons(), scene=scenes())
+@settings(deadline=None)
 def test_drawn_scenes_and_seasons(season: Season, scene: Scene) -> None:
     """Seasons have the length asked for; scenes survive JSON and state no offset for their SCL."""
     assert season.days == 365
