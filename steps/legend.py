@@ -135,22 +135,20 @@ def _spell(value: object) -> str:
 
 
 def _csv_rows(text: str, name: str) -> list[Mapping[str, Any]]:
-    header = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text.lstrip()), delimiter=separator, skipinitialspace=True)
-    columns = [column.strip().lower() for column in reader.fieldnames or ()]
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
+    separator = max(",;\t", key=lines.partition("\n")[0].count)
+    try:
+        header, *rows = [*csv.reader(io.StringIO(lines), delimiter=separator, skipinitialspace=True)] or [[]]
+    except csv.Error as error:
+        raise LabelError(f"{name} is not CSV: {error}", "give label,code,name,colour, a class per line") from error
+    columns = [column.strip().lower() for column in header]
     if "label" not in columns:
         raise LabelError(f"{name} has no column `label`", "give a header such as label,code,name,colour")
     if unknown := sorted(set(columns) - _FIELDS):
         raise LabelError(f"{name} has a column {unknown[0]!r}", f"columns are {', '.join(sorted(_FIELDS))}")
-    reader.fieldnames = columns
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise LabelError(f"{name} is not CSV: {error}", "give label,code,name,colour, a class per line") from error
-    if any(None in row for row in rows):
+    if any(len(row) > len(columns) for row in rows):
         raise LabelError(f"{name} has a line with more values than columns", "quote values that hold the separator")
-    return [row for row in rows if any(row.values())]
+    return [dict(zip(columns, row, strict=False)) for row in rows if any(row)]
 
 
 def _json_rows(text: str, name: str) -> list[Mapping[str, Any]]:

@@ -119,7 +119,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     | st.text(max_size=60)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=300)
 def test_any_text_is_a_legend_or_a_label_error(text: str) -> None:
     """No text brings another exception than LabelError."""
     with contextlib.suppress(LabelError):
