@@ -115,6 +115,11 @@ def absolute_catalog(text: str) -> str:
         raise UsageError(f"catalog {text[:200]!r} cannot be opened: {error}", "check path and permissions") from None
 
 
+def read_document(href: str) -> Json:
+    """A JSON object by path or URL, bounded in size. Raises CatalogError, or TryAgainError when the network fails."""
+    return _Documents().read(href)
+
+
 def sign(href: str) -> str:
     """An href as it can be opened now: with a token for the Planetary Computer's storage, else unchanged."""
     if not href.startswith("https://") or urlsplit(href).netloc not in SIGNED_HOSTS:

@@ -6,7 +6,7 @@ import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from shapely.geometry import box, mapping
@@ -14,7 +14,7 @@ from shapely.geometry import box, mapping
 from steps.aoi import parse_aoi, search_boxes
 from steps.errors import CatalogError, TryAgainError, UsageError
 from steps.model.aoi import Season
-from steps.scenes import SceneQuery, absolute_catalog, find_scenes, sign
+from steps.scenes import SceneQuery, absolute_catalog, find_scenes, read_document, sign
 
 SHARED = Path(os.environ.get("GEOCROP_SHARED_DATA", Path(__file__).parents[2] / "../shared/data"))
 PLACE = (4.0, 50.0, 4.5, 50.5)
@@ -265,7 +265,7 @@ class Server:
     def __init__(self, items, collections=("sentinel-2-l2a",), page=2):
         self.items, self.collections, self.page = items, collections, page
         self.fail, self.searches, self.files, self.repeat = [], [], {}, False
-        self.links = {}
+        self.links, self.get_only = {}, False
         handler = type("Handler", (_Handler,), {"api": self})
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
@@ -290,19 +290,22 @@ class Server:
             "href": self.links.get("search", f"{self.url}/search"),
             "type": "application/geo+json",
         }
-        search |= {"method": "POST"}
+        search |= {} if self.get_only else {"method": "POST"}
         data = {"rel": "data", "href": self.links.get("data", f"{self.url}/collections"), "type": "application/json"}
         root = {"rel": "root", "href": self.url, "type": "application/json"}
         core = "https://api.stacspec.org/v1.0.0/"
         conforms = [core + "core", core + "collections", core + "item-search"]
         head = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "any"}
+        if self.get_only:
+            return {**head, "links": [root, data, search]}
         return {**head, "conformsTo": conforms, "links": [root, data, search]}
 
     def search(self, body):
         """One page of items by box."""
         self.searches.append(body)
         start = int(body.get("token", 0))
-        west, south, east, north = body["bbox"]
+        bbox = body["bbox"].split(",") if isinstance(body["bbox"], str) else body["bbox"]
+        west, south, east, north = map(float, bbox)
         area = box(west, south, east, north)
         hits = [item for item in self.items if area.intersects(box(*item["bbox"]))]
         document = {"type": "FeatureCollection", "features": hits[start : start + self.page], "links": []}
@@ -314,6 +317,9 @@ class Server:
                 "method": "POST",
                 "body": {**body, "token": token},
             }
+            if self.get_only:
+                query = urlencode({**body, "token": token})
+                following = {"rel": "next", "href": f"{self.url}/search?{query}", "type": "application/geo+json"}
             document["links"].append(following)
         return document
 
@@ -376,6 +382,30 @@ def test_an_api_is_searched_page_by_page(serve):
     assert len(server.searches) == 3
     assert server.searches[0]["bbox"] == [4.1, 50.1, 4.2, 50.2]
     assert server.searches[0]["datetime"] == "2021-12-31T00:00:00Z/2023-01-01T23:59:59Z"
+
+
+def test_a_plain_api_is_searched_by_get(serve):
+    """One that states no conformance and offers no POST is searched as well."""
+    server = serve([remote(an_item(f"i{n}", f"2022-06-0{n}")) for n in range(1, 6)])
+    server.get_only = True
+    assert ids(a_query(server.url)) == ["i1", "i2", "i3", "i4", "i5"]
+
+
+def test_the_url_of_an_apis_collection_will_do(serve):
+    """It leads to the API; a season may end in the year 9999."""
+    server = serve([remote(an_item("a"))])
+    links = [{"rel": "root", "href": server.url}, {"rel": "items", "href": f"{server.url}/any"}]
+    server.files["/collections/s2"] = a_collection(links=links)
+    season = Season(start=dt.date(2022, 1, 1), end=dt.date.max)
+    assert ids(a_query(f"{server.url}/collections/s2", season=season)) == ["a"]
+
+
+def test_a_document_is_read_by_path_or_url(serve, tmp_path):
+    """As `geocrop replay` reads a published item."""
+    server = serve([])
+    server.files["/item.json"] = an_item("a")
+    path = write(tmp_path / "item.json", an_item("a"))
+    assert read_document(f"{server.url}/item.json") == read_document(str(path)) == an_item("a")
 
 
 def test_an_api_is_asked_on_both_sides_of_the_antimeridian(serve):
