@@ -16,7 +16,7 @@ import xgboost
 from steps.errors import ModelError
 from steps.kernels import forest as kernels
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 """Pixels per task: their bins and margins stay in the cache."""
 _SLICE_ROUNDS = 25
 MAX_THRESHOLDS = 254
@@ -28,11 +28,12 @@ _log = structlog.get_logger()
 class Forest(Protocol):
     """A model ready to predict."""
 
-    classes: int
-    features: int
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
 
-    def margins(self, values: np.ndarray, threads: int) -> np.ndarray:
-        """float32 (class, n): raw scores of values float32 (feature, n), NaN where missing."""
+    def margins(self, values: np.ndarray) -> np.ndarray:
+        """float32 (class, n): raw scores of values float32 (feature, n), NaN where missing. Runs on one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,8 @@ def compile_forest(model_bytes: bytes) -> Forest:
         return CompiledForest.build(document, classes)
     except Unsupported as reason:
         _log.warning("forest.fallback", reason=str(reason), sha256=hashlib.sha256(model_bytes).hexdigest()[:12])
-        return BoosterForest(
-            booster, classes, booster.num_features(), sliced=document["gradient_booster"]["name"] == "gbtree"
-        )
+        booster.set_param({"nthread": 1})
+        return BoosterForest(booster, classes, sliced=document["gradient_booster"]["name"] == "gbtree")
 
 
 class Unsupported(Exception):  # noqa: N818 - a reason, caught at once
@@ -98,9 +98,9 @@ def classify(forest: Forest, values: np.ndarray, threads: int = 1) -> Classified
 
     def run(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        margins = forest.margins(np.ascontiguousarray(values[:, part]), 1)
-        out.probabilities[:, part] = margins
-        kernels.rank(out.probabilities[:, part], out.best[part], out.confidence[part], out.margin[part])
+        scores = forest.margins(np.ascontiguousarray(values[:, part]))
+        kernels.rank(scores, out.best[part], out.confidence[part], out.margin[part])
+        out.probabilities[:, part] = scores
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, range(0, n, _CHUNK)))
@@ -113,13 +113,11 @@ class BoosterForest:
 
     booster: xgboost.Booster
     classes: int
-    features: int
     sliced: bool
 
-    def margins(self, values: np.ndarray, threads: int) -> np.ndarray:
+    def margins(self, values: np.ndarray) -> np.ndarray:
         """See Forest."""
         rows = np.ascontiguousarray(values.T)
-        self.booster.set_param({"nthread": threads})
         found = self._by_slices(rows) if self.sliced else self._predict(rows, (0, 0), None)
         if found.ndim == 1:
             found = np.stack([np.zeros_like(found), found], axis=1)
@@ -181,8 +179,8 @@ class CompiledForest:
             binary=binary,
         )
 
-    def margins(self, values: np.ndarray, threads: int) -> np.ndarray:
-        """See Forest. `threads` is not used: callers cut the pixels into chunks."""
+    def margins(self, values: np.ndarray) -> np.ndarray:
+        """See Forest."""
         n = values.shape[1]
         bins = np.empty((2 * self.features, -(-n // kernels.BLOCK) * kernels.BLOCK), np.uint8)
         kernels.bin_values(values, self.thresholds, bins)

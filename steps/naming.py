@@ -6,7 +6,9 @@ from steps.model.digest import digest
 from steps.model.grid import TileGrid, TileId
 from steps.model.job import MapRequest
 
-MAP_LAYERS = ("map", "confidence", "margin", "clear", "composite", "reason", "disagreement", "generalised")
+MAP_LAYERS = (
+    "map", "confidence", "margin", "clear", "composite", "reason", "probabilities", "disagreement", "generalised",
+)  # fmt: skip
 """Rasters that a published map may consist of."""
 
 

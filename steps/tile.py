@@ -85,7 +85,8 @@ class TileMapper:
         A scene that cannot be read is left out when the job allows it. The tile is then one of a shorter list of
         scenes, with the key of that list. Raises the scene's error when it may not be left out.
         """
-        planned, faults = job.key, []
+        planned = job.key
+        faults: list[SceneFault] = []
         while True:
             try:
                 result = find_result(job, self.store) or self._compute(job, reduced=bool(faults))

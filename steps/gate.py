@@ -1,0 +1,38 @@
+"""Judging coverage. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from steps.model.grid import TileId
+from steps.model.job import Coverage, MapOptions, Phase, Reason, SceneFault
+
+
+def judge(
+    pixels: Mapping[Reason, int],
+    tiles: Mapping[TileId, Reason],
+    excluded: Iterable[SceneFault],
+    options: MapOptions,
+) -> Coverage:
+    """The verdict on a map: AOI pixels by reason, tiles without a mapped pixel, scenes left out.
+
+    Masked pixels were never asked for and do not count.
+    """
+    asked = sum(count for reason, count in pixels.items() if reason is not Reason.MASKED)
+    share = pixels.get(Reason.MAPPED, 0) / asked if asked else 0.0
+    return Coverage(
+        phase=_phase(share, options),
+        share=share,
+        pixels={reason: count for reason, count in pixels.items() if count},
+        tiles={str(tile): reason for tile, reason in tiles.items()},
+        excluded=_distinct(excluded),
+    )
+
+
+def _phase(share: float, options: MapOptions) -> Phase:
+    if share > 0 and share >= options.min_coverage:
+        return Phase.SUCCEEDED
+    return Phase.PARTIAL if share > options.publish_above else Phase.FAILED
+
+
+def _distinct(faults: Iterable[SceneFault]) -> tuple[SceneFault, ...]:
+    """One fault per scene, however many tiles it was missing from."""
+    return tuple({fault.scene: fault for fault in faults}.values())
