@@ -17,8 +17,11 @@ _SAME = 1e-6
 """Pixels: how far grids may be apart and still be one; far above rounding, far below sight."""
 _NODE = 16
 """Pixels between the exact reprojections that others are interpolated from; the error is below a centimetre."""
-_NOWHERE = -1e6
-"""Pixel position of what has none in the raster's CRS."""
+_NOWHERE = -1e12
+"""Coordinate of what has none in the raster's CRS."""
+_EDGE_POINTS = 21
+_MARGIN = 2
+"""Pixels: more than bilinear resampling and a bent edge can need."""
 
 
 class Rect(NamedTuple):
@@ -38,6 +41,11 @@ class Rect(NamedTuple):
     def is_empty(self) -> bool:
         """Whether no pixel is inside."""
         return self.bottom <= self.top or self.right <= self.left
+
+    def common(self, other: "Rect") -> "Rect":
+        """What two rectangles share; empty when they are apart."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        return Rect(top, min(self.bottom, other.bottom), left, min(self.right, other.right))
 
     def clipped(self, shape: tuple[int, int]) -> "Rect":
         """The part inside a raster of `shape` rows and columns; empty when there is none."""
@@ -220,6 +228,24 @@ def _between(nodes: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
     """Bilinear interpolation of node values (n, m) at rows (r,) and columns (c,) counted in nodes."""
     i, j = np.floor(row).astype(np.intp), np.floor(col).astype(np.intp)
     u, v = (row - i)[:, None], (col - j)[None, :]
-    nodes = np.where(np.isfinite(nodes), nodes, _NOWHERE * 1e6)
+    nodes = np.where(np.isfinite(nodes), nodes, _NOWHERE)
     along = nodes[:, j] * (1 - v) + nodes[:, j + 1] * v
     return np.asarray(along[i] * (1 - u) + along[i + 1] * u)
+
+
+@functools.lru_cache(maxsize=256)
+def reach(source: Lattice, target: Lattice) -> Rect:
+    """What of a source a target can need by any resampling, found without placing each pixel; may be a little more."""
+    corner = _shift(source, target)
+    if corner is not None:
+        return Rect(corner[0], corner[0] + target.rows, corner[1], corner[1] + target.cols).clipped(source.shape)
+    along = np.linspace(0, 1, _EDGE_POINTS)
+    x = target.left + target.cols * target.res * np.concatenate([along, along, along * 0, along * 0 + 1])
+    y = target.top - target.rows * target.res * np.concatenate([along * 0, along * 0 + 1, along, along])
+    if source.epsg != target.epsg:
+        x, y = Transformer.from_crs(target.epsg, source.epsg, always_xy=True).transform(x, y)
+    row, col = (source.top - y) / source.res, (x - source.left) / source.res
+    if not (np.isfinite(row).all() and np.isfinite(col).all()):
+        return Rect(0, source.rows, 0, source.cols)
+    low, high = np.floor([row.min(), col.min()]) - _MARGIN, np.ceil([row.max(), col.max()]) + _MARGIN
+    return Rect(int(low[0]), int(high[0]), int(low[1]), int(high[1])).clipped(source.shape)

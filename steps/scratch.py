@@ -1,0 +1,104 @@
+"""Inflated blocks that will be needed again: by the tile's next strip, or by the next tile of the batch.
+
+Blocks do not align with tiles or strips, and inflating them is most of the work of reading. They are kept in a
+temporary file rather than in memory: the system's page cache makes reading them back a copy, and the worker's own
+memory stays bounded. The file has no name, so nothing is left behind however the process ends.
+"""
+
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Collection, Hashable
+from typing import IO
+
+import structlog
+
+LIMIT = 2 * 2**30
+"""Bytes kept per process at most; what does not fit is inflated again."""
+_SHARE_OF_DISK = 4
+_log = structlog.get_logger()
+
+
+class Scratch:
+    """A bounded store of blocks by key, each held for some owners; safe between threads.
+
+    Reading and writing hold the lock: a place that is read is never given to another block meanwhile.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._file: IO[bytes] | None = None
+        self._places: dict[Hashable, tuple[int, int]] = {}
+        self._owner: dict[Hashable, Hashable] = {}
+        self._free: dict[int, list[int]] = {}
+        self._end = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def put(self, key: Hashable, data: bytes, owner: Hashable) -> None:
+        """Keep a block for an owner; does nothing when there is no room."""
+        with self._lock:
+            if key in self._places:
+                self._owner[key] = owner
+                return
+            place = self._allocate(len(data))
+            if place is not None and self._write(place, data):
+                self._places[key] = (place, len(data))
+                self._owner[key] = owner
+
+    def get(self, key: Hashable) -> bytes | None:
+        """A block; None when it is not kept."""
+        with self._lock:
+            place = self._places.get(key)
+            if place is None or self._file is None:
+                return None
+            return os.pread(self._file.fileno(), place[1], place[0])
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a block, if it is kept."""
+        with self._lock:
+            self._drop(key)
+
+    def keep_only(self, owners: Collection[Hashable]) -> None:
+        """Forget the blocks of all other owners."""
+        with self._lock:
+            for key in [key for key, owner in self._owner.items() if owner not in owners]:
+                self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        self._owner.pop(key, None)
+        place = self._places.pop(key, None)
+        if place:
+            self._free.setdefault(place[1], []).append(place[0])
+        if not self._places:
+            # A fresh start: blocks of another size may come next.
+            self._free, self._end = {}, 0
+
+    def _allocate(self, size: int) -> int | None:
+        """Where so many bytes may be written. Sizes are few: blocks of one collection are alike."""
+        if self._file is None:
+            self._open()
+        if self._free.get(size):
+            return self._free[size].pop()
+        if self._end + size > self._limit:
+            return None
+        self._end += size
+        return self._end - size
+
+    def _open(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="geocrop-blocks-", buffering=0)  # noqa: SIM115 - as long as the process
+        weakref.finalize(self, self._file.close)
+        disk = os.fstatvfs(self._file.fileno())
+        self._limit = min(self._limit, disk.f_bavail * disk.f_frsize // _SHARE_OF_DISK)
+
+    def _write(self, place: int, data: bytes) -> bool:
+        """False when the disk is full: then blocks are inflated again, which only takes longer."""
+        try:
+            return self._file is not None and os.pwrite(self._file.fileno(), data, place) == len(data)
+        except OSError as error:
+            self._limit = 0
+            _log.warning("scratch.full", error=str(error))
+            return False
