@@ -19,7 +19,7 @@ from steps.errors import SceneError
 from steps.model.grid import TileId
 from steps.model.job import TileJob
 from steps.model.scene import SCL, Asset, Scene
-from steps.placement import Lattice
+from steps.placement import Lattice, tile_lattice
 from steps.reader import Later, Session, Supply, Wanted, process_supply
 
 BUDGET_MB = 300.0
@@ -66,7 +66,7 @@ def load_cube(
     if rows.start % 2 or rows.stop % 2 or job.halo % 2:
         raise ValueError(f"rows {rows.start} to {rows.stop} and halo {job.halo} must be even")
     supply = supply or process_supply()
-    frame = _Frame.of(job, rows)
+    frame = tile_lattice(job.grid, job.tile, job.halo, rows)
     scenes = sorted(job.scenes, key=lambda scene: scene.solar_day)
     later = tuple(_later(job, rows, following))
     supply.scratch.keep_only({each.owner for each in later} | {_owner(job, job.tile)})
@@ -134,46 +134,17 @@ def _owner(job: TileJob, tile: TileId) -> tuple[str, TileId]:
 def _later(job: TileJob, rows: slice, following: TileId | None) -> Iterator[Later]:
     """Who will need blocks of this strip again: the strips below it, and the next tile."""
     if rows.stop < job.grid.size:
-        below = _Frame.of(job, slice(rows.stop, job.grid.size))
-        yield Later(_owner(job, job.tile), below.lattice(1))
+        below = slice(rows.stop, job.grid.size)
+        yield Later(_owner(job, job.tile), tile_lattice(job.grid, job.tile, job.halo, below))
     if following is not None:
-        yield Later(_owner(job, following), _Frame.of(job, slice(0, job.grid.size), following).lattice(1))
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The pixels of a cube on the ground."""
-
-    epsg: int
-    res: float
-    left: float
-    top: float
-    rows: int
-    cols: int
-
-    @classmethod
-    def of(cls, job: TileJob, rows: slice, tile: TileId | None = None) -> "_Frame":
-        """Rows of a tile and the halo around them."""
-        grid, halo = job.grid, job.halo
-        left, _, _, top = grid.bounds(tile or job.tile, halo)
-        height, width = rows.stop - rows.start + 2 * halo, grid.size + 2 * halo
-        return cls(grid.epsg, grid.resolution, left, top - rows.start * grid.resolution, height, width)
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """left, bottom, right, top in metres."""
-        return self.left, self.top - self.rows * self.res, self.left + self.cols * self.res, self.top
-
-    def lattice(self, factor: int) -> Lattice:
-        """The frame in pixels `factor` times as wide."""
-        return Lattice(self.epsg, self.res * factor, self.left, self.top, self.rows // factor, self.cols // factor)
+        yield Later(_owner(job, following), tile_lattice(job.grid, following, job.halo))
 
 
 @dataclass(slots=True)
 class _Stack:
     """Every granule on the frame, before days are merged."""
 
-    frame: _Frame
+    frame: Lattice
     scenes: Sequence[Scene]
     fine_bands: Sequence[str]
     coarse_bands: Sequence[str]
@@ -182,7 +153,7 @@ class _Stack:
     scl: np.ndarray
 
     @classmethod
-    def of(cls, frame: _Frame, scenes: Sequence[Scene], fine: Sequence[str], coarse: Sequence[str]) -> "_Stack":
+    def of(cls, frame: Lattice, scenes: Sequence[Scene], fine: Sequence[str], coarse: Sequence[str]) -> "_Stack":
         """Without data yet."""
         count, high, wide = len(scenes), frame.rows, frame.cols
         return cls(
@@ -290,7 +261,7 @@ class _Stack:
         return np.asarray(np.argmax(rank, axis=0))
 
     def _labelled(self, data: np.ndarray, days: Sequence[Any], bands: Sequence[str], factor: int) -> xr.DataArray:
-        lattice = self.frame.lattice(factor)
+        lattice = self.frame.coarser(factor)
         y = lattice.top - (np.arange(lattice.rows) + 0.5) * lattice.res
         x = lattice.left + (np.arange(lattice.cols) + 0.5) * lattice.res
         coords = {"time": np.array(days, "datetime64[s]"), "band": list(bands), "y": y, "x": x}

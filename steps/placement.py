@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from pyproj import Transformer
 
+from steps.model.grid import TileGrid, TileId
+
 _SAME = 1e-6
 """Pixels: how far grids may be apart and still be one; far above rounding, far below sight."""
 _NODE = 16
@@ -68,6 +70,23 @@ class Lattice(NamedTuple):
     def shape(self) -> tuple[int, int]:
         """Rows, columns."""
         return self.rows, self.cols
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top in metres."""
+        return self.left, self.top - self.rows * self.res, self.left + self.cols * self.res, self.top
+
+    def coarser(self, factor: int) -> "Lattice":
+        """The same ground in pixels `factor` times as wide."""
+        return self._replace(res=self.res * factor, rows=self.rows // factor, cols=self.cols // factor)
+
+
+def tile_lattice(grid: TileGrid, tile: TileId, halo: int, rows: slice | None = None) -> Lattice:
+    """The pixels of a tile, or of `rows` of it, and `halo` pixels more on all sides."""
+    rows = rows or slice(0, grid.size)
+    left, _, _, top = grid.bounds(tile, halo)
+    height, width = rows.stop - rows.start + 2 * halo, grid.size + 2 * halo
+    return Lattice(grid.epsg, grid.resolution, left, top - rows.start * grid.resolution, height, width)
 
 
 class View(Protocol):

@@ -10,6 +10,7 @@ import itertools
 import math
 import threading
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -20,13 +21,14 @@ from isal import igzip_lib, isal_zlib
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from steps.block_cache import BlockCache
+from steps.block_cache import BlockCache, Head
 from steps.errors import GeoCropError, ReadError, SceneError
 from steps.kernels.blocks import copy_block, scale_values, shift_values
 from steps.model.scene import SCL, Asset
 from steps.placement import Lattice, Rect, place, reach
 from steps.remote import RangeReader
 from steps.scratch import Scratch
+from steps.settings import Settings, settings
 from steps.sources import ByteSource, LocalFile, RemoteFile
 from steps.tiff import BrokenTiff, TiffLayout, UnsupportedTiff
 
@@ -68,15 +70,22 @@ class Supply:
     cache: BlockCache
     ranges: RangeReader = field(default_factory=RangeReader)
     scratch: Scratch = field(default_factory=Scratch)
+    heads: dict[str, Head] = field(default_factory=dict)
 
     def source(self, wanted: Wanted) -> ByteSource | None:
         """The asset's bytes; None where only GDAL can get at them. Raises OSError for a path that is none."""
         href = wanted.asset.href
         if href.startswith(("http://", "https://")):
-            return RemoteFile(href, wanted.scene, self.ranges, self.cache.raster(href, wanted.asset.version))
+            return self.remote(wanted)
         if "://" in href.removeprefix("file://") or href.startswith("/vsi"):
             return None
         return LocalFile.of(href.removeprefix("file://"))
+
+    def remote(self, wanted: Wanted) -> RemoteFile:
+        """An asset on an HTTP server."""
+        href = wanted.asset.href
+        cached = self.cache.raster(href, wanted.asset.version)
+        return RemoteFile(href, wanted.scene, self.ranges, cached, self.heads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +130,8 @@ class Session:
         file's own numbers, before. Raises SceneError for an asset that cannot be used, ReadError for what may pass.
         """
         wanted = self.assets[key]
-        try:
+        with damage(wanted):
             numbers, nodata = self._numbers(wanted, target, "nearest" if wanted.band == SCL else resampling)
-        except (BrokenTiff, _InflateError) as error:
-            raise wanted.fault(f"is damaged: {error}") from None
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            raise wanted.fault(f"cannot be opened: {error.strerror}", "check path and permissions") from None
-        except OSError as error:
-            raise wanted.passing(f"cannot be read: {error}") from None
         if wanted.band == SCL:
             return np.asarray(np.where(numbers == nodata, 0, numbers), np.uint8)
         return to_values(numbers, wanted.asset, nodata)
@@ -139,12 +142,21 @@ class Session:
         if source is None:
             return self._by_gdal(wanted, wanted.asset.href, target, resampling)
         try:
-            layout = source.layout()
+            return self._by_blocks(wanted, source, target, resampling)
         except UnsupportedTiff as error:
             if not isinstance(source, LocalFile):
-                raise wanted.fault(f"cannot be read over HTTP: {error}", "serve it as a deflated COG") from None
+                raise
             _log.info("reader.fallback", href=wanted.asset.href, reason=str(error))
             return self._by_gdal(wanted, source.path, target, resampling)
+        except (BrokenTiff, _InflateError):
+            if not source.forget():
+                raise
+            return self._by_blocks(wanted, source, target, resampling)
+
+    def _by_blocks(
+        self, wanted: Wanted, source: ByteSource, target: Lattice, resampling: str
+    ) -> tuple[np.ndarray, float]:
+        layout = source.layout()
         lattice = checked(layout.lattice, wanted)
         nodata = _nodata(wanted.asset, layout.nodata)
         view = place(lattice, target, resampling)
@@ -232,6 +244,21 @@ class AssetReader:
         """Never called, since nothing is pickled."""
 
 
+@contextmanager
+def damage(wanted: Wanted) -> Iterator[None]:
+    """Translates what files and blocks raise into errors of the scene."""
+    try:
+        yield
+    except UnsupportedTiff as error:
+        raise wanted.fault(f"cannot be read over HTTP: {error}", "serve it as a deflated COG") from None
+    except (BrokenTiff, _InflateError) as error:
+        raise wanted.fault(f"is damaged: {error}") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise wanted.fault(f"cannot be opened: {error.strerror}", "check path and permissions") from None
+    except OSError as error:
+        raise wanted.passing(f"cannot be read: {error}") from None
+
+
 def inflate(layout: TiffLayout, number: int, data: bytes) -> bytes:
     """A block's pixels as bytes; raises BrokenTiff for one that is cut short."""
     if len(data) < layout.counts[number]:
@@ -308,10 +335,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException | None]:
         error = error.__cause__ if error else None
 
 
+def supply_of(settings: Settings) -> Supply:
+    """What a process with these settings reads with."""
+    return Supply(BlockCache(settings.home / "blocks", settings.cache_mb * 2**20))
+
+
 @functools.cache
 def process_supply() -> Supply:
-    """What this process reads with, by its settings."""
-    from steps.settings import settings  # noqa: PLC0415 - only where nothing else is given
-
-    current = settings()
-    return Supply(BlockCache(current.home / "blocks", current.cache_mb * 2**20))
+    """The one of this process, by its environment."""
+    return supply_of(settings())

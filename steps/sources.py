@@ -2,8 +2,8 @@
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from steps.tiff import BrokenTiff, TiffLayout, UnsupportedTiff, read_layout
 _GAP = 65_536
 """Bytes between two blocks that are rather fetched too than asked for around."""
 _KEPT_LAYOUTS = 4096
+_KEPT_HEADS = 1600
+"""Of 16 kB or so: the assets of the longest season."""
 
 
 class ByteSource(Protocol):
@@ -31,6 +33,10 @@ class ByteSource(Protocol):
 
     def blocks(self, layout: TiffLayout, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Blocks as they lie in the file, in any order."""
+        ...
+
+    def forget(self) -> bool:
+        """Drop what is cached, after damage; whether reading again can give anything else."""
         ...
 
 
@@ -60,6 +66,10 @@ class LocalFile:
         finally:
             os.close(handle)
 
+    def forget(self) -> bool:
+        """See `ByteSource`."""
+        return False
+
 
 @functools.lru_cache(maxsize=_KEPT_LAYOUTS)
 def _local_layout(file: LocalFile) -> TiffLayout:
@@ -78,7 +88,13 @@ class RemoteFile:
     scene: str
     ranges: RangeReader
     cached: CachedRaster
-    head: Head | None = None
+    known: MutableMapping[str, Head] = field(default_factory=dict)
+    """Heads read before by this process, by href."""
+
+    @property
+    def head(self) -> Head | None:
+        """What is known of where the blocks lie."""
+        return self.known.get(self.href)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -87,13 +103,16 @@ class RemoteFile:
 
     def layout(self) -> TiffLayout:
         """See `ByteSource`."""
-        self.head = self.head or self.cached.head()
-        if self.head is not None:
-            try:
-                return read_layout(self.head.fetch)
-            except (LookupError, UnsupportedTiff, BrokenTiff):
-                self.cached.discard()
-        return self._fetch_layout()
+        head = self.head or self.cached.head()
+        if head is None:
+            return self._fetch_layout()
+        try:
+            layout = read_layout(head.fetch)
+        except (LookupError, UnsupportedTiff, BrokenTiff):
+            self.forget()
+            return self._fetch_layout()
+        self.known[self.href] = head
+        return layout
 
     def blocks(self, layout: TiffLayout, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """See `ByteSource`. Neighbouring blocks come in one request."""
@@ -111,6 +130,13 @@ class RemoteFile:
                 first, last = _span(layout, number)
                 yield number, data[first - start : last - start]
 
+    def forget(self) -> bool:
+        """See `ByteSource`."""
+        was_cached = self.cached.head() is not None
+        self.cached.discard()
+        self.known.pop(self.href, None)
+        return was_cached
+
     def _fetch_layout(self) -> TiffLayout:
         parts: list[tuple[int, bytes]] = []
         size = 0
@@ -123,13 +149,15 @@ class RemoteFile:
             return piece.data
 
         layout = read_layout(fetch)
-        self.head = Head(self.href, size, tuple(parts))
+        while len(self.known) >= _KEPT_HEADS:
+            self.known.pop(next(iter(self.known)), None)
+        self.known[self.href] = Head(self.href, size, tuple(parts))
         return layout
 
     def _fetch(self, start: int, length: int) -> Piece:
         piece = self.ranges.read(self.href, start, length, scene=self.scene)
         if self.head is not None and piece.size != self.head.size:
-            self.cached.discard()
+            self.forget()
             raise ReadError(f"{self.href} changed on its server", "try again", href=self.href, scene=self.scene)
         return piece
 
