@@ -5,6 +5,7 @@ blocks) and one file per block under its number. Files appear whole, by renaming
 fill and read the cache at once. Whole rasters are evicted, the longest unused first.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -21,6 +22,8 @@ from steps.model.digest import digest
 
 _HEAD = "head"
 _LOCK = ".lock"
+_EVICTED_MEANWHILE = 5
+"""Times that a folder may vanish under a write before it is an error."""
 _log = structlog.get_logger()
 
 
@@ -85,20 +88,28 @@ class CachedRaster:
 
     def _put(self, name: str, data: bytes) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                Path(temporary).replace(self._folder / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            for _ in range(_EVICTED_MEANWHILE):
+                with contextlib.suppress(FileNotFoundError):
+                    self._write(name, data)
+                    return
+            self._write(name, data)
         except OSError as error:
             raise StoreError(
                 f"the block cache in {self._folder.parents[1]} cannot be written: {error.strerror}",
                 "free some disk, or point GEOCROP_HOME elsewhere",
             ) from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        """The file appears whole; raises FileNotFoundError when the folder is evicted at this moment."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(self._folder / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 class BlockCache:

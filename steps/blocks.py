@@ -92,6 +92,8 @@ def fetch_plan(plan: Plan, settings: Settings, progress: Progress, *, supply: Su
         _make_room(needs, supply)
         done = pool.map(lambda need: _caught(_fetch, need, progress), needs)
         fetched = sum(_without_faults(done, faults))
+    # Another process may have filled the cache meanwhile.
+    supply.cache.make_room(0, [need.file.cached for need in needs])
     _refuse(faults, plan, everything=len(faults) == len(remote))
     report = FetchReport(
         assets=len(remote),
