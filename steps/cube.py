@@ -161,9 +161,9 @@ class _Stack:
             scenes,
             fine,
             coarse,
-            np.zeros((count, len(fine), high, wide), np.uint16),
-            np.zeros((count, len(coarse), high // 2, wide // 2), np.uint16),
-            np.zeros((count, 1, high // 2, wide // 2), np.uint8),
+            np.empty((count, len(fine), high, wide), np.uint16),
+            np.empty((count, len(coarse), high // 2, wide // 2), np.uint16),
+            np.empty((count, 1, high // 2, wide // 2), np.uint8),
         )
 
     def read(self, session: Session, resampling: str, threads: int) -> None:

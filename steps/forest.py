@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import structlog
-import xgboost
 
 from steps.errors import ModelError
 from steps.kernels import forest as kernels
+
+if TYPE_CHECKING:
+    import xgboost
 
 _CHUNK = 1 << 14
 """Pixels per task: their bins and margins stay in the cache."""
@@ -55,13 +57,13 @@ def compile_forest(model_bytes: bytes) -> Forest:
 
     Raises ModelError when the bytes are no xgboost classifier.
     """
-    booster = _booster(model_bytes)
-    document = json.loads(booster.save_raw("json"))["learner"]
+    document = _document(model_bytes)
     classes = _classes(document)
     try:
         return CompiledForest.build(document, classes)
     except Unsupported as reason:
         _log.warning("forest.fallback", reason=str(reason), sha256=hashlib.sha256(model_bytes).hexdigest()[:12])
+        booster = _booster(model_bytes)
         booster.set_param({"nthread": 1})
         return BoosterForest(booster, classes, sliced=document["gradient_booster"]["name"] == "gbtree")
 
@@ -70,7 +72,19 @@ class Unsupported(Exception):  # noqa: N818 - a reason, caught at once
     """A model that the compiled form cannot hold."""
 
 
-def _booster(model_bytes: bytes) -> xgboost.Booster:
+def _document(model_bytes: bytes) -> dict[str, Any]:
+    """The learner as xgboost's JSON has it. JSON is read without importing xgboost, which takes a second."""
+    try:
+        text = model_bytes if model_bytes[:2] == b'{"' else _booster(model_bytes).save_raw("json")
+        learner: dict[str, Any] = json.loads(text)["learner"]
+    except (ValueError, KeyError) as error:
+        raise ModelError("the model file is no xgboost model", f"train it again ({error})") from error
+    return learner
+
+
+def _booster(model_bytes: bytes) -> "xgboost.Booster":
+    import xgboost  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="geocrop-model-") as folder:
         path = Path(folder) / ("model.json" if model_bytes.lstrip()[:2] == b'{"' else "model.ubj")
         path.write_bytes(model_bytes)
@@ -111,7 +125,7 @@ def classify(forest: Forest, values: np.ndarray, threads: int = 1) -> Classified
 class BoosterForest:
     """xgboost itself; in slices of rounds where it can, since their trees stay in the cache."""
 
-    booster: xgboost.Booster
+    booster: "xgboost.Booster"
     classes: int
     sliced: bool
 

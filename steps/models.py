@@ -1,6 +1,6 @@
 """Models: folders in MLflow packaging, and the MLflow registry that numbers them.
 
-A model's folder holds `model.ubj` (xgboost's own format, never a pickle), `card.json`, `MLmodel` and
+A model's folder holds `model.json` (xgboost's own format, never a pickle), `card.json`, `MLmodel` and
 `requirements.txt`. Loading from a folder needs no MLflow at all.
 """
 
@@ -23,7 +23,7 @@ from steps.model.card import ModelCard
 from steps.model.job import ModelRef
 from steps.settings import Settings
 
-MODEL_FILE, CARD_FILE = "model.ubj", "card.json"
+MODEL_FILE, CARD_FILE = "model.json", "card.json"
 _REGISTRY = "models:/"
 
 
@@ -49,7 +49,7 @@ def _mlmodel(card: ModelCard) -> str:
         "  xgboost:\n"
         f"    data: {MODEL_FILE}\n"
         "    model_class: xgboost.core.Booster\n"
-        "    model_format: ubj\n"
+        "    model_format: json\n"
         f"    xgb_version: {version('xgboost-cpu')}\n"
         "metadata:\n"
         f"  geocrop_card: {CARD_FILE}\n"

@@ -45,7 +45,7 @@ def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
 
 def model_key(model_digest: str) -> str:
     """The learner's bytes, kept with the tiles that they made: a map can be rebuilt when the registry is gone."""
-    return f"models/{model_digest}/model.ubj"
+    return f"models/{model_digest}/model.json"
 
 
 def map_key(job: str, name: str) -> str:

@@ -16,27 +16,30 @@ from steps.versions import code_version
 
 def make_plan(request: MapRequest, card: ModelCard, *, probe: bool = True) -> Plan:
     """Search the catalog and pin what is found; the same request of the same catalog gives the same plan."""
-    scenes = search(request, card)
-    verdicts: list[OffsetVerdict] = []
-    if probe and scenes:
-        verdicts = probe_offsets(scenes, request.aoi.geometry)
-        scenes = apply_verdicts(scenes, verdicts)
+    scenes, verdicts = probed(find_scenes(query_of(request, card.spec.bands)), request, probe=probe)
     return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
 
 
-def search(request: MapRequest, card: ModelCard) -> list[Scene]:
-    """The scenes of a request's season over its AOI, with the bands that its model needs."""
-    return find_scenes(
-        SceneQuery(
-            catalog=request.catalog,
-            collection=request.collection,
-            boxes=tuple(search_boxes(request.aoi)),
-            aoi_geometry=request.aoi.geometry,
-            season=request.season,
-            bands=card.spec.bands,
-            max_cloud=request.options.max_cloud,
-        )
+def query_of(request: MapRequest, bands: tuple[str, ...], *, every_band: bool = False) -> SceneQuery:
+    """The search for a request's scenes with some bands; `every_band` keeps the other bands that they have."""
+    return SceneQuery(
+        catalog=request.catalog,
+        collection=request.collection,
+        boxes=tuple(search_boxes(request.aoi)),
+        aoi_geometry=request.aoi.geometry,
+        season=request.season,
+        bands=bands,
+        max_cloud=request.options.max_cloud,
+        every_band=every_band,
     )
+
+
+def probed(scenes: list[Scene], request: MapRequest, *, probe: bool) -> tuple[list[Scene], list[OffsetVerdict]]:
+    """The scenes with their offsets as the pixels have them, and what the pixels said."""
+    if not (probe and scenes):
+        return scenes, []
+    verdicts = probe_offsets(scenes, request.aoi.geometry)
+    return apply_verdicts(scenes, verdicts), verdicts
 
 
 def store_plan(plan: Plan, model_bytes: bytes, store: Store) -> None:

@@ -72,6 +72,8 @@ class SceneQuery:
     """Canonical names of the reflectance bands needed."""
     max_cloud: float = 100.0
     """Percent by the items' metadata; items that do not say are kept."""
+    every_band: bool = False
+    """Whether scenes keep the bands that were not asked for."""
 
 
 def find_scenes(query: SceneQuery) -> list[Scene]:
@@ -84,7 +86,8 @@ def find_scenes(query: SceneQuery) -> list[Scene]:
     collection = _choose(source, query)
     profile = profile_for(collection, query.catalog)
     found = [one for one in source.items(collection, query) if _may_matter(one.item, query.season)]
-    candidates = [to_candidate(one.item, profile, base=one.base, bands=query.bands) for one in found]
+    bands = () if query.every_band else query.bands
+    candidates = [to_candidate(one.item, profile, base=one.base, bands=bands) for one in found]
     wanted = _Filter(query)
     inside = [(one.item, each) for one, each in zip(found, candidates, strict=True) if wanted.keeps(each.scene)]
     complete = [each for _, each in inside if _has_bands(each.scene, query.bands)]

@@ -58,7 +58,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     values: dict[str, object] = {"home": environ.get("GEOCROP_HOME") or str(default_home)}
     values |= {field: environ[name] for name, field in _VARIABLES.items() if environ.get(name)}
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=lambda _type, text: Path(text))
     except msgspec.ValidationError as error:
         raise UsageError(f"the environment does not fit: {error}", "see docs/reference/settings.md") from None
 

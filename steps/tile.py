@@ -28,13 +28,15 @@ from steps.features import Features, compute_features
 from steps.forest import Forest, compile_forest
 from steps.layers import read_layers
 from steps.model.card import NODATA_CLASS, ModelCard
+from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
 from steps.store import Store
 
 BANDS = ("class", "confidence", "margin", "clear", "red", "green", "blue", "reason")
 """Bands of a tile's raster, in order."""
-_STRIP_MB = 300
 _log = structlog.get_logger()
+FeatureStrip = tuple[slice, Features, int]
+"""Rows of a tile, their features, and the bytes read for them."""
 
 
 @dataclass(slots=True)
@@ -54,17 +56,18 @@ class Stopwatch:
 
 
 def feature_strips(
-    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None
-) -> Iterator[tuple[slice, Features, int]]:
+    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None, following: TileId | None = None
+) -> Iterator[FeatureStrip]:
     """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
 
-    Training and mapping both come through here. Raises ReadError or SceneError, naming the scene.
+    Training and mapping both come through here. `following` is the tile that this process does next: blocks that reach
+    into it are kept. Raises ReadError or SceneError, naming the scene.
     """
     watch = watch or Stopwatch()
     spec = job.card.spec
-    for rows in plan_strips(job, _STRIP_MB):
+    for rows in plan_strips(job):
         with watch.time("load"):
-            cube = load_cube(job, rows)
+            cube = load_cube(job, rows, threads=threads, following=following)
         with watch.time("features"):
             layers = read_layers(job, rows)
             features = compute_features(cube, spec, job.season, job.halo, layers, threads=threads)
@@ -79,7 +82,7 @@ class TileMapper:
     threads: int = 1
     forests: dict[str, Forest] = field(default_factory=dict)
 
-    def map(self, job: TileJob) -> TileResult:
+    def map(self, job: TileJob, following: TileId | None = None) -> TileResult:
         """Map a tile, or find it in the store.
 
         A scene that cannot be read is left out when the job allows it. The tile is then one of a shorter list of
@@ -89,18 +92,19 @@ class TileMapper:
         faults: list[SceneFault] = []
         while True:
             try:
-                result = find_result(job, self.store) or self._compute(job, reduced=bool(faults))
+                result = find_result(job, self.store) or self._compute(job, following, reduced=bool(faults))
                 return msgspec.structs.replace(result, planned_key=planned, excluded=tuple(faults))
             except (ReadError, SceneError) as error:
                 job, fault = _without_scene(job, error)
                 faults.append(fault)
                 _log.warning("scene.excluded", tile=str(job.tile), scene=fault.scene, error=fault.error)
 
-    def _compute(self, job: TileJob, *, reduced: bool) -> TileResult:
+    def _compute(self, job: TileJob, following: TileId | None, *, reduced: bool) -> TileResult:
         """Make the tile's rasters and put them, then the result, into the store."""
         watch = Stopwatch()
         with watch.time("total"):
-            raster, bytes_read = _classify_tile(job, self._forest(job.card), self.threads, watch)
+            strips = feature_strips(job, threads=self.threads, watch=watch, following=following)
+            raster, bytes_read = _classify_tile(job, strips, self._forest(job.card), self.threads, watch)
             pixels = count_reasons(raster[BANDS.index("reason")])
             if Reason.MAPPED in pixels:
                 with watch.time("write"):
@@ -170,7 +174,9 @@ def _empty_reason(pixels: dict[Reason, int], reduced: bool) -> Reason:
     return Reason.ALL_CLOUD if pixels.get(Reason.ALL_CLOUD) else Reason.NO_SCENES
 
 
-def _classify_tile(job: TileJob, forest: Forest, threads: int, watch: Stopwatch) -> tuple[np.ndarray, int]:
+def _classify_tile(
+    job: TileJob, strips: Iterator[FeatureStrip], forest: Forest, threads: int, watch: Stopwatch
+) -> tuple[np.ndarray, int]:
     """The tile's raster (band, y, x) uint8, and the bytes read for it."""
     size, bytes_read = job.grid.size, 0
     bands = len(BANDS) + (len(job.card.classes) if job.probabilities else 0)
@@ -179,7 +185,7 @@ def _classify_tile(job: TileJob, forest: Forest, threads: int, watch: Stopwatch)
     raster[BANDS.index("reason")] = REASON_CODES[Reason.NO_SCENES]
     if not job.scenes:
         return raster, 0
-    for rows, features, read in feature_strips(job, threads=threads, watch=watch):
+    for rows, features, read in strips:
         with watch.time("predict"):
             block = classify_block(features, forest, job.card, probabilities=job.probabilities, threads=threads)
         _paste(raster[:, rows], block, features)

@@ -1,7 +1,7 @@
 """Doing the tiles of a plan, one after the other. Pods and local workers both come through here."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -50,19 +50,26 @@ def map_batch(store_url: str, job: str, ids: tuple[TileId, ...], threads: int) -
     """Do some tiles of a stored plan; one bad tile does not keep the others from being done."""
     plan = load_plan(store_url, job)
     mapper = mapper_of(store_url, threads)
-    return [do_tile(mapper, plan, entry) for entry in pick_tiles(plan, ids)]
+    return list(do_tiles(mapper, plan, ids))
 
 
-def do_tile(mapper: TileMapper, plan: Plan, entry: TilePlan) -> TileOutcome:
+def do_tiles(mapper: TileMapper, plan: Plan, ids: Sequence[TileId]) -> Iterator[TileOutcome]:
+    """Map tiles one after the other; each knows the next, so that blocks they share are decoded once."""
+    entries = list(pick_tiles(plan, ids))
+    for entry, following in zip(entries, [*entries[1:], None], strict=True):
+        yield _do_tile(mapper, plan, entry, following)
+
+
+def _do_tile(mapper: TileMapper, plan: Plan, entry: TilePlan, following: TilePlan | None) -> TileOutcome:
     """Map one tile and note in the store what became of it."""
-    outcome = _attempt(mapper, plan.tile_job(entry))
+    outcome = _attempt(mapper, plan.tile_job(entry), following.tile if following else None)
     mapper.store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(outcome))
     return outcome
 
 
-def _attempt(mapper: TileMapper, job: TileJob) -> TileOutcome:
+def _attempt(mapper: TileMapper, job: TileJob, following: TileId | None) -> TileOutcome:
     try:
-        result = mapper.map(job)
+        result = mapper.map(job, following)
     except GeoCropError as error:
         _log.error("tile.failed", tile=str(job.tile), error=str(error))
         return TileFailed(tile=job.tile, planned_key=job.key, error=str(error), exit_code=error.exit_code)

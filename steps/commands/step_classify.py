@@ -10,7 +10,7 @@ from steps.model.job import TileFailed
 from steps.settings import settings
 from steps.store import open_store
 from steps.tile import TileMapper
-from steps.work import do_tile, pick_tiles, read_plan_file
+from steps.work import do_tiles, read_plan_file
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"plan {arguments.plan} does not exist", "give the file that the step `plan` wrote")
     plan = read_plan_file(arguments.plan)
     mapper = TileMapper(open_store(arguments.store, settings()), threads=len(os.sched_getaffinity(0)))
-    outcomes = [do_tile(mapper, plan, entry) for entry in pick_tiles(plan, _ids(arguments.tiles))]
+    outcomes = list(do_tiles(mapper, plan, _ids(arguments.tiles)))
     return max((outcome.exit_code for outcome in outcomes if isinstance(outcome, TileFailed)), default=0)
 
 

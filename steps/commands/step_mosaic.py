@@ -10,5 +10,5 @@ from steps.work import read_plan_file
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the map's rasters; the map is published only by the next step."""
-    mosaic_job(read_plan_file(arguments.plan), open_store(arguments.store, settings()), Extras(legend=arguments.legend))
+    mosaic_job(read_plan_file(arguments.plan), open_store(arguments.store, settings()), Extras.of(arguments))
     return 0

@@ -5,10 +5,12 @@ pixels of a cell. Sorting is by networks: the same compare-exchanges for every p
 to the end as 65535 (or infinity).
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
+_JIT: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 _SELECT_MAX = 8
 """Up to this many observations a median is picked by selection, which is branch-free; above, by look-up."""
 

@@ -7,6 +7,8 @@ pixel gets one addition per tree, in the order of the trees, as xgboost adds: so
 After Lucchese et al. 2015, QuickScorer (SIGIR), turned round: masks over pixels instead of masks over leaves.
 """
 
+from typing import Any
+
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
@@ -20,7 +22,7 @@ SLOTS = 64
 """Inner nodes of a tree of depth 6, heap order; slot 0 is not used."""
 LEAVES = 64
 _DEPTH = 6
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
+_JIT: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 HAS_PERMUTE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 
@@ -145,15 +147,15 @@ def bin_values(values, thresholds, bins):
         row, table, high, low = values[f], thresholds[f], bins[f], bins[features + f]
         for i in range(n):
             v = row[i]
-            reached = 0
-            reached = reached + 128 if table[reached + 127] <= v else reached
-            reached = reached + 64 if table[reached + 63] <= v else reached
-            reached = reached + 32 if table[reached + 31] <= v else reached
-            reached = reached + 16 if table[reached + 15] <= v else reached
-            reached = reached + 8 if table[reached + 7] <= v else reached
-            reached = reached + 4 if table[reached + 3] <= v else reached
-            reached = reached + 2 if table[reached + 1] <= v else reached
-            reached = reached + 1 if table[reached] <= v else reached
+            reached = np.uint32(0)
+            reached += np.uint32(128) if table[reached + np.uint32(127)] <= v else np.uint32(0)
+            reached += np.uint32(64) if table[reached + np.uint32(63)] <= v else np.uint32(0)
+            reached += np.uint32(32) if table[reached + np.uint32(31)] <= v else np.uint32(0)
+            reached += np.uint32(16) if table[reached + np.uint32(15)] <= v else np.uint32(0)
+            reached += np.uint32(8) if table[reached + np.uint32(7)] <= v else np.uint32(0)
+            reached += np.uint32(4) if table[reached + np.uint32(3)] <= v else np.uint32(0)
+            reached += np.uint32(2) if table[reached + np.uint32(1)] <= v else np.uint32(0)
+            reached += np.uint32(1) if table[reached + np.uint32(0)] <= v else np.uint32(0)
             low[i] = np.uint8(reached)
             high[i] = np.uint8(reached) if v == v else np.uint8(255)  # noqa: PLR0124 - false for NaN
 

@@ -26,7 +26,7 @@ class ClassDef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """The file `card.json` beside a model's `model.ubj`."""
+    """The file `card.json` beside a model's `model.json`."""
 
     name: str
     version: str = ""

@@ -1,0 +1,142 @@
+"""Training: from labels to a model with honest scores.
+
+The headline score holds whole parcels out. The score by pixel blocks stands beside it, named optimistic: neighbouring
+pixels of one field are on both sides of its splits.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.model_selection import StratifiedGroupKFold
+
+from steps.errors import LabelError
+from steps.model.card import ClassDef, ModelCard
+from steps.model.spec import FeatureSpec
+from steps.samples import SampleTable
+
+_FOLDS = 5
+_ROUNDS = 80
+_SEED = 7
+PARAMETERS: Mapping[str, Any] = {
+    "objective": "multi:softprob",
+    "tree_method": "hist",
+    "max_depth": 5,
+    "max_bin": 250,
+    "eta": 0.15,
+    "subsample": 0.8,
+    "colsample_bynode": 0.3,
+    "min_child_weight": 2.0,
+    "seed": _SEED,
+    "nthread": 2,
+    "verbosity": 0,
+}
+"""Within the limits of the compiled forest: depth <= 6, at most 254 thresholds of a feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained learner and what is known of it."""
+
+    model_bytes: bytes
+    classes: tuple[ClassDef, ...]
+    """Those that have samples, in the order of the learner's class numbers."""
+    scores: dict[str, Any]
+
+
+def fit(table: SampleTable, classes: tuple[ClassDef, ...]) -> Fitted:
+    """Train on all samples; score by cross-validation. Same samples, same bytes."""
+    present = tuple(entry for entry in classes if (table.codes == entry.code).any())
+    targets = np.searchsorted([entry.code for entry in present], table.codes)
+    booster = _train(table.features, targets, table.groups, len(present))
+    return Fitted(bytes(booster.save_raw("json")), present, _scores(table, targets, present))
+
+
+def _train(features: np.ndarray, targets: np.ndarray, groups: np.ndarray, classes: int) -> xgboost.Booster:
+    data = xgboost.DMatrix(features, targets, weight=sample_weights(targets, groups), nthread=2)
+    return xgboost.train({**PARAMETERS, "num_class": classes}, data, _ROUNDS)
+
+
+def sample_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """float32 (n): the square roots of what would give classes, and parcels in them, the same say."""
+    weights = np.ones(len(targets))
+    for keys in (targets, groups):
+        _, position, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        weights /= np.sqrt(counts[position])
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def _scores(table: SampleTable, targets: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:
+    return {
+        "parcels held out": _cross_validated(table, targets, table.groups, classes),
+        "pixel blocks (optimistic)": _cross_validated(table, targets, table.blocks, classes),
+    }
+
+
+def _cross_validated(
+    table: SampleTable, targets: np.ndarray, groups: np.ndarray, classes: tuple[ClassDef, ...]
+) -> dict[str, Any]:
+    """Scores of predictions for samples whose whole group was held out. Classes of one group cannot be found then."""
+    predicted = np.full(len(targets), -1)
+    for train, test in _folds(targets, groups):
+        known = np.unique(targets[train])
+        if len(known) < 2:
+            continue
+        booster = _train(table.features[train], np.searchsorted(known, targets[train]), table.groups[train], len(known))
+        margins = booster.inplace_predict(table.features[test])
+        predicted[test] = known[margins.reshape(len(test), -1).argmax(axis=1)]
+    done = predicted >= 0
+    return score(targets[done], predicted[done], classes) if done.any() else {}
+
+
+def _folds(targets: np.ndarray, groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    count = min(_FOLDS, len(np.unique(groups)))
+    if count < 2:
+        return iter(())
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=_SEED)
+    return iter(splitter.split(np.zeros(len(targets)), targets, groups))
+
+
+def score(truth: np.ndarray, predicted: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:
+    """Overall and balanced accuracy, and per class precision, recall, F1 and number of samples."""
+    numbers = np.arange(len(classes))
+    matrix = confusion_matrix(truth, predicted, labels=numbers)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predicted, labels=numbers, zero_division=0.0
+    )
+    present = np.isin(truth, np.unique(truth))
+    return {
+        "overall accuracy": round(float((truth == predicted).mean()), 4),
+        "balanced accuracy": round(float(balanced_accuracy_score(truth[present], predicted[present])), 4),
+        "samples": len(truth),
+        "classes": {
+            entry.name: {
+                "precision": round(float(precision[n]), 4),
+                "recall": round(float(recall[n]), 4),
+                "f1": round(float(f1[n]), 4),
+                "samples": int(support[n]),
+            }
+            for n, entry in enumerate(classes)
+        },
+        "confusion": matrix.tolist(),
+    }
+
+
+def make_card(name: str, spec: FeatureSpec, fitted: Fitted, trained: dict[str, Any]) -> ModelCard:
+    """The card of a trained model; raises LabelError when two classes share a code."""
+    codes = [entry.code for entry in fitted.classes]
+    if len(set(codes)) != len(codes):
+        raise LabelError("two classes share a code", "correct the legend")
+    return ModelCard(
+        name=name,
+        model_sha256=hashlib.sha256(fitted.model_bytes).hexdigest(),
+        spec=spec,
+        classes=fitted.classes,
+        trained={**trained, "when": dt.datetime.now(dt.UTC).date().isoformat()},
+        scores=fitted.scores,
+    )
