@@ -82,7 +82,7 @@ def area_table(areas: ClassAreas, classes: Sequence[ClassDef]) -> list[AreaRow]:
             entry.name,
             int(areas.pixels[entry.code]),
             hectares.get(entry.code, 0.0),
-            hectares.get(entry.code, 0.0) / total,
+            float(hectares.get(entry.code, 0.0) / total),
         )
         for entry in classes
     ]

@@ -27,6 +27,8 @@ _COARSE = 1.5
 """Bands whose pixels are at least this many of the grid's wide are kept at twice the grid's."""
 _REMOTE_THREADS = 8
 """Waiting for a server takes no core."""
+_FOLLOWING = 16
+"""Tiles ahead that blocks are kept for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,13 @@ def load_cube(
     rows: slice | None = None,
     *,
     threads: int = 1,
-    following: TileId | None = None,
+    following: Sequence[TileId] = (),
     supply: Supply | None = None,
 ) -> Cube:
     """Read a tile, or `rows` of it (even, without halo), and `job.halo` pixels more on all sides.
 
-    `following` is the tile that this process does next: blocks that reach into it are kept for it. Raises SceneError
-    for a scene that cannot be used and ReadError for one that cannot be read now, with its href and id.
+    `following` are the tiles that this process does next: blocks that reach into them are kept for them. Raises
+    SceneError for a scene that cannot be used and ReadError for one that cannot be read now, with its href and id.
     """
     rows = rows or slice(0, job.grid.size)
     if rows.start % 2 or rows.stop % 2 or job.halo % 2:
@@ -69,7 +71,7 @@ def load_cube(
     frame = tile_lattice(job.grid, job.tile, job.halo, rows)
     scenes = sorted(job.scenes, key=lambda scene: scene.solar_day)
     later = tuple(_later(job, rows, following))
-    supply.scratch.keep_only({each.owner for each in later} | {_owner(job, job.tile)})
+    supply.scratch.serve([_owner(job, tile) for tile in (job.tile, *following[:_FOLLOWING])])
     session = Session(_assets(scenes, job.card.spec.bands), supply, later)
     stack = _Stack.of(frame, scenes, *split_bands(job))
     stack.read(session, job.card.spec.resampling, threads)
@@ -131,13 +133,13 @@ def _owner(job: TileJob, tile: TileId) -> tuple[str, TileId]:
     return job.grid.id, tile
 
 
-def _later(job: TileJob, rows: slice, following: TileId | None) -> Iterator[Later]:
-    """Who will need blocks of this strip again: the strips below it, and the next tile."""
+def _later(job: TileJob, rows: slice, following: Sequence[TileId]) -> Iterator[Later]:
+    """Who will need blocks of this strip again, the soonest first: the strips below it, and the next tiles."""
     if rows.stop < job.grid.size:
         below = slice(rows.stop, job.grid.size)
         yield Later(_owner(job, job.tile), tile_lattice(job.grid, job.tile, job.halo, below))
-    if following is not None:
-        yield Later(_owner(job, following), tile_lattice(job.grid, following, job.halo))
+    for tile in following[:_FOLLOWING]:
+        yield Later(_owner(job, tile), tile_lattice(job.grid, tile, job.halo))
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ class Disagreement:
         """Of the comparable area that disagrees; 0 where nothing can be compared."""
         agreed = sum(self.hectares[n, dw] for n, dw in enumerate(self.comparable) if dw is not None)
         total = sum(self.hectares[n].sum() for n, dw in enumerate(self.comparable) if dw is not None)
-        return 1 - agreed / total if total else 0.0
+        return float(1 - agreed / total) if total else 0.0
 
     def rows(self) -> Iterator[tuple[str | float, ...]]:
         """A row for each of our classes: name, its counterpart, hectares by Dynamic World class."""

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from steps.aoi import parse_aoi
 from steps.errors import LabelError
+from steps.features import cores
 from steps.layers import pin_raster, read_window
 from steps.legend import Legend, make_legend
 from steps.model.aoi import Aoi
@@ -254,7 +255,7 @@ def _thinned(laid: TileLabels, rng: np.random.Generator) -> TileLabels:
 def _of_tile(plan: Plan, tile: TileId, laid: TileLabels) -> SampleTable:
     entry = next(entry for entry in plan.tiles if entry.tile == tile)
     parts = []
-    for rows, features, _ in feature_strips(plan.tile_job(entry)):
+    for rows, features, _ in feature_strips(plan.tile_job(entry), threads=cores()):
         chosen = (laid.codes[rows] >= 0) & (features.clear > 0)
         y, x = np.nonzero(chosen)
         block = ((tile.row * plan.grid.size + y + rows.start) // _BLOCK_PX) * 10_000_019

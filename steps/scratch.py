@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable, Sequence
 from typing import IO
 
 import structlog
@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 
 class Scratch:
-    """A bounded store of blocks by key, each held for some owners; safe between threads.
+    """A bounded store of blocks by key, each held for one owner; safe between threads.
 
     Reading and writing hold the lock: a place that is read is never given to another block meanwhile.
     """
@@ -31,6 +31,7 @@ class Scratch:
         self._file: IO[bytes] | None = None
         self._places: dict[Hashable, tuple[int, int]] = {}
         self._owner: dict[Hashable, Hashable] = {}
+        self._held: dict[Hashable, dict[Hashable, None]] = {}
         self._free: dict[int, list[int]] = {}
         self._end = 0
         self._lock = threading.Lock()
@@ -38,16 +39,27 @@ class Scratch:
     def __len__(self) -> int:
         return len(self._places)
 
-    def put(self, key: Hashable, data: bytes, owner: Hashable) -> None:
-        """Keep a block for an owner; does nothing when there is no room."""
+    def serve(self, owners: Sequence[Hashable]) -> None:
+        """Hold blocks for these only, the soonest first; when room is short, the last go without."""
         with self._lock:
-            if key in self._places:
-                self._owner[key] = owner
+            for owner in [owner for owner in self._held if owner not in owners]:
+                for key in list(self._held[owner]):
+                    self._drop(key)
+            self._held = {owner: self._held.get(owner, {}) for owner in owners}
+
+    def put(self, key: Hashable, data: bytes, owner: Hashable) -> None:
+        """Keep a block for one of the owners served; does nothing when there is no room."""
+        with self._lock:
+            if owner not in self._held:
                 return
-            place = self._allocate(len(data))
-            if place is not None and self._write(place, data):
+            if key not in self._places:
+                place = self._make_place(len(data), owner)
+                if place is None or not self._write(place, data):
+                    return
                 self._places[key] = (place, len(data))
-                self._owner[key] = owner
+            self._held[self._owner.get(key, owner)].pop(key, None)
+            self._owner[key] = owner
+            self._held[owner][key] = None
 
     def get(self, key: Hashable) -> bytes | None:
         """A block; None when it is not kept."""
@@ -62,23 +74,29 @@ class Scratch:
         with self._lock:
             self._drop(key)
 
-    def keep_only(self, owners: Collection[Hashable]) -> None:
-        """Forget the blocks of all other owners."""
-        with self._lock:
-            for key in [key for key, owner in self._owner.items() if owner not in owners]:
-                self._drop(key)
-
     def _drop(self, key: Hashable) -> None:
-        self._owner.pop(key, None)
         place = self._places.pop(key, None)
-        if place:
-            self._free.setdefault(place[1], []).append(place[0])
+        if place is None:
+            return
+        self._held[self._owner.pop(key)].pop(key)
+        self._free.setdefault(place[1], []).append(place[0])
         if not self._places:
             # A fresh start: blocks of another size may come next.
             self._free, self._end = {}, 0
 
+    def _make_place(self, size: int, owner: Hashable) -> int | None:
+        """Where so many bytes may be written; blocks held for later owners make way."""
+        place = self._allocate(size)
+        for later in reversed(self._held):
+            while place is None and later != owner and self._held[later]:
+                self._drop(next(reversed(self._held[later])))
+                place = self._allocate(size)
+            if place is not None or later == owner:
+                break
+        return place
+
     def _allocate(self, size: int) -> int | None:
-        """Where so many bytes may be written. Sizes are few: blocks of one collection are alike."""
+        """Sizes are few: blocks of one collection are alike."""
         if self._file is None:
             self._open()
         if self._free.get(size):

@@ -8,7 +8,7 @@ import hashlib
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,12 +56,12 @@ class Stopwatch:
 
 
 def feature_strips(
-    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None, following: TileId | None = None
+    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None, following: Sequence[TileId] = ()
 ) -> Iterator[FeatureStrip]:
     """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
 
-    Training and mapping both come through here. `following` is the tile that this process does next: blocks that reach
-    into it are kept. Raises ReadError or SceneError, naming the scene.
+    Training and mapping both come through here. `following` are the tiles that this process does next: blocks that reach
+    into them are kept. Raises ReadError or SceneError, naming the scene.
     """
     watch = watch or Stopwatch()
     spec = job.card.spec
@@ -82,7 +82,7 @@ class TileMapper:
     threads: int = 1
     forests: dict[str, Forest] = field(default_factory=dict)
 
-    def map(self, job: TileJob, following: TileId | None = None) -> TileResult:
+    def map(self, job: TileJob, following: Sequence[TileId] = ()) -> TileResult:
         """Map a tile, or find it in the store.
 
         A scene that cannot be read is left out when the job allows it. The tile is then one of a shorter list of
@@ -99,7 +99,7 @@ class TileMapper:
                 faults.append(fault)
                 _log.warning("scene.excluded", tile=str(job.tile), scene=fault.scene, error=fault.error)
 
-    def _compute(self, job: TileJob, following: TileId | None, *, reduced: bool) -> TileResult:
+    def _compute(self, job: TileJob, following: Sequence[TileId], *, reduced: bool) -> TileResult:
         """Make the tile's rasters and put them, then the result, into the store."""
         watch = Stopwatch()
         with watch.time("total"):

@@ -6,7 +6,8 @@ pixels of one field are on both sides of its splits.
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,17 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision
 from sklearn.model_selection import StratifiedGroupKFold
 
 from steps.errors import LabelError
+from steps.features import cores
 from steps.model.card import ClassDef, ModelCard
 from steps.model.spec import FeatureSpec
 from steps.samples import SampleTable
 
 _FOLDS = 5
+_BLOCK_FOLDS = 3
 _ROUNDS = 80
 _SEED = 7
+Fold = tuple[np.ndarray, np.ndarray]
+"""Positions of the samples to train on, and of those to predict."""
 PARAMETERS: Mapping[str, Any] = {
     "objective": "multi:softprob",
     "tree_method": "hist",
@@ -33,7 +38,7 @@ PARAMETERS: Mapping[str, Any] = {
     "colsample_bynode": 0.3,
     "min_child_weight": 2.0,
     "seed": _SEED,
-    "nthread": 2,
+    "nthread": 1,
     "verbosity": 0,
 }
 """Within the limits of the compiled forest: depth <= 6, at most 254 thresholds of a feature."""
@@ -58,7 +63,7 @@ def fit(table: SampleTable, classes: tuple[ClassDef, ...]) -> Fitted:
 
 
 def _train(features: np.ndarray, targets: np.ndarray, groups: np.ndarray, classes: int) -> xgboost.Booster:
-    data = xgboost.DMatrix(features, targets, weight=sample_weights(targets, groups), nthread=2)
+    data = xgboost.DMatrix(features, targets, weight=sample_weights(targets, groups), nthread=1)
     return xgboost.train({**PARAMETERS, "num_class": classes}, data, _ROUNDS)
 
 
@@ -73,33 +78,40 @@ def sample_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _scores(table: SampleTable, targets: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:
     return {
-        "parcels held out": _cross_validated(table, targets, table.groups, classes),
-        "pixel blocks (optimistic)": _cross_validated(table, targets, table.blocks, classes),
+        "parcels held out": _cross_validated(table, targets, _folds(targets, table.groups, _FOLDS), classes),
+        "pixel blocks (optimistic)": _cross_validated(
+            table, targets, _folds(targets, table.blocks, _BLOCK_FOLDS), classes
+        ),
     }
 
 
 def _cross_validated(
-    table: SampleTable, targets: np.ndarray, groups: np.ndarray, classes: tuple[ClassDef, ...]
+    table: SampleTable, targets: np.ndarray, folds: Sequence[Fold], classes: tuple[ClassDef, ...]
 ) -> dict[str, Any]:
     """Scores of predictions for samples whose whole group was held out. Classes of one group cannot be found then."""
     predicted = np.full(len(targets), -1)
-    for train, test in _folds(targets, groups):
+
+    def run(fold: Fold) -> None:
+        train, test = fold
         known = np.unique(targets[train])
-        if len(known) < 2:
-            continue
-        booster = _train(table.features[train], np.searchsorted(known, targets[train]), table.groups[train], len(known))
-        margins = booster.inplace_predict(table.features[test])
-        predicted[test] = known[margins.reshape(len(test), -1).argmax(axis=1)]
+        if len(known) > 1:
+            numbers = np.searchsorted(known, targets[train])
+            booster = _train(table.features[train], numbers, table.groups[train], len(known))
+            found = booster.inplace_predict(table.features[test])
+            predicted[test] = known[found.reshape(len(test), -1).argmax(axis=1)]
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(run, folds))
     done = predicted >= 0
     return score(targets[done], predicted[done], classes) if done.any() else {}
 
 
-def _folds(targets: np.ndarray, groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    count = min(_FOLDS, len(np.unique(groups)))
+def _folds(targets: np.ndarray, groups: np.ndarray, most: int) -> list[Fold]:
+    count = min(most, len(np.unique(groups)))
     if count < 2:
-        return iter(())
+        return []
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=_SEED)
-    return iter(splitter.split(np.zeros(len(targets)), targets, groups))
+    return list(splitter.split(np.zeros(len(targets)), targets, groups))
 
 
 def score(truth: np.ndarray, predicted: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import structlog
 
 from steps import naming
 from steps.errors import GeoCropError
+from steps.log import configure
 from steps.model.grid import TileId
 from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
@@ -20,7 +21,8 @@ _log = structlog.get_logger()
 
 @functools.cache
 def mapper_of(store_url: str, threads: int) -> TileMapper:
-    """The mapper of a process into a store; its compiled models stay from batch to batch."""
+    """The mapper of a worker's process into a store; its compiled models stay from batch to batch."""
+    configure(settings())
     return TileMapper(open_store(store_url, settings()), threads)
 
 
@@ -54,20 +56,20 @@ def map_batch(store_url: str, job: str, ids: tuple[TileId, ...], threads: int) -
 
 
 def do_tiles(mapper: TileMapper, plan: Plan, ids: Sequence[TileId]) -> Iterator[TileOutcome]:
-    """Map tiles one after the other; each knows the next, so that blocks they share are decoded once."""
+    """Map tiles one after the other; each knows the later ones, so that blocks they share are decoded once."""
     entries = list(pick_tiles(plan, ids))
-    for entry, following in zip(entries, [*entries[1:], None], strict=True):
-        yield _do_tile(mapper, plan, entry, following)
+    for position, entry in enumerate(entries):
+        yield _do_tile(mapper, plan, entry, [later.tile for later in entries[position + 1 :]])
 
 
-def _do_tile(mapper: TileMapper, plan: Plan, entry: TilePlan, following: TilePlan | None) -> TileOutcome:
+def _do_tile(mapper: TileMapper, plan: Plan, entry: TilePlan, following: Sequence[TileId]) -> TileOutcome:
     """Map one tile and note in the store what became of it."""
-    outcome = _attempt(mapper, plan.tile_job(entry), following.tile if following else None)
+    outcome = _attempt(mapper, plan.tile_job(entry), following)
     mapper.store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(outcome))
     return outcome
 
 
-def _attempt(mapper: TileMapper, job: TileJob, following: TileId | None) -> TileOutcome:
+def _attempt(mapper: TileMapper, job: TileJob, following: Sequence[TileId]) -> TileOutcome:
     try:
         result = mapper.map(job, following)
     except GeoCropError as error:
