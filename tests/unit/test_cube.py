@@ -1,6 +1,8 @@
 """The cube of a tile against the naive answer: whole scenes read by rasterio, cut by hand."""
 
 import datetime as dt
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,9 @@ from steps.cube import Cube, load_cube, plan_strips
 from steps.errors import SceneError
 from steps.model.grid import TileGrid, TileId
 from steps.model.job import TileJob
-from steps.model.scene import Scene
+from steps.model.scene import Asset, Scene
 from steps.reader import Supply
-from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_season, any_spec, tiny_scene
+from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_scene, any_season, any_spec, tiny_scene
 
 BANDS = ("red", "nir", "swir16")
 
@@ -119,7 +121,7 @@ def test_the_next_tile_finds_the_blocks_that_reach_into_it(tmp_path: Path, suppl
     job = job_of([scene], size=320)
     east = msgspec.structs.replace(job, tile=TileId(row=job.tile.row, col=job.tile.col + 1))
     alone = load_cube(east, supply=supply)
-    load_cube(job, supply=supply, following=east.tile)
+    load_cube(job, supply=supply, following=[east.tile])
     shared = load_cube(east, supply=supply)
     np.testing.assert_array_equal(shared.fine, alone.fine)
     assert shared.bytes_read < alone.bytes_read
@@ -221,6 +223,54 @@ def test_coordinates_are_centres(tmp_path: Path, supply: Supply) -> None:
     assert (cube.fine.x[0], cube.fine.y[0]) == (left - 40 + 5, top - 60 - 5)
     assert (cube.coarse.x[0], cube.scl.y[0]) == (left - 40 + 10, top - 60 - 10)
     assert cube.fine.sizes == {"time": 1, "band": 2, "y": 18, "x": 72}
+
+
+def shared_catalog(name: str) -> Path:
+    root = Path(os.environ.get("GEOCROP_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not (root / "catalogs" / name).is_dir():
+        pytest.skip(f"no {name} catalog in {root}")
+    return root / "catalogs" / name
+
+
+def scenes_of(catalog: Path, limit: int) -> list[Scene]:
+    """Some of a static catalog's scenes, as its items state them."""
+    found = []
+    for path in sorted(catalog.glob("*/*/*.json"))[:limit]:
+        item = json.loads(path.read_text())
+        assets = {
+            band: Asset(
+                href=str(path.parent / asset["href"]),
+                epsg=item["properties"]["proj:epsg"],
+                transform=tuple(asset["proj:transform"]),
+                shape=tuple(asset["proj:shape"]),
+            )
+            for band, asset in item["assets"].items()
+        }
+        when = dt.datetime.fromisoformat(item["properties"]["datetime"])
+        found.append(any_scene(id=item["id"], datetime=when, solar_day=when.date(), assets=assets))
+    return found
+
+
+@pytest.mark.parametrize("name", ["romania", "flanders"])
+def test_real_scenes_lie_where_they_are(name: str, supply: Supply) -> None:
+    """On an off-grid origin each pixel is the one that holds the tile pixel's centre; on the grid, the pixel itself."""
+    scenes = scenes_of(shared_catalog(name), 12)
+    red = scenes[0].assets["red"]
+    assert red.epsg is not None
+    assert red.transform is not None
+    grid = TileGrid(epsg=red.epsg, size=64)
+    job = job_of(
+        scenes,
+        grid=grid,
+        tile=grid.tile_at(red.transform[2] + 100, red.transform[5] - 100),
+        card=any_card(spec=any_spec(bands=("red", "nir", "swir16"))),
+    )
+    cube = load_cube(job, supply=supply)
+    assert cube.fine.values.any()
+    for index in (0, 7):
+        np.testing.assert_array_equal(cube.fine.values[index, 0], naive(scenes[index], "red", job, 10))
+        np.testing.assert_array_equal(cube.coarse.values[index, 0], naive(scenes[index], "swir16", job, 20))
+        np.testing.assert_array_equal(cube.scl.values[index], naive(scenes[index], "scl", job, 20))
 
 
 def test_odd_rows_are_refused(supply: Supply) -> None:
