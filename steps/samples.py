@@ -35,6 +35,8 @@ MAX_PER_GROUP = 50
 """Pixels taken of one parcel at most, so that large ones do not rule."""
 MIN_PER_CLASS = 5
 _BLOCK_PX = 8
+_MIN_INNER_PX = 12
+"""Polygons that would have fewer pixels without their edges keep them."""
 _RASTER_PARCEL_PX = 64
 """Components of a label raster are cut along this lattice, so that a class is never one parcel."""
 _SEED = 20_240_517
@@ -85,7 +87,7 @@ class VectorLabels(Labels):
     aoi: Aoi
 
     def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
-        """See Labels. Polygons lose their edge pixels when something is left; points take the pixel they are in."""
+        """See Labels. Polygons lose their edge pixels unless they are small; points take the pixel they are in."""
         shapes = list(self._shapes(grid, tile))
         groups = np.full((grid.size, grid.size), -1, np.int64)
         if shapes:
@@ -100,7 +102,8 @@ class VectorLabels(Labels):
         for position in frame.sindex.query(shapely.box(*grid.bounds(tile)), predicate="intersects"):
             shape = frame.geometry.iloc[position]
             inner = shape.buffer(-grid.resolution) if shape.area > 0 else shape
-            yield (shape if inner.is_empty else inner), int(position)
+            small = inner.area < _MIN_INNER_PX * grid.resolution**2
+            yield (shape if small else inner), int(position)
 
 
 @dataclass(slots=True)
