@@ -160,47 +160,11 @@ class Session:
         lattice = checked(layout.lattice, wanted)
         nodata = _nodata(wanted.asset, layout.nodata)
         view = place(lattice, target, resampling)
-        return view.fill(self._read(source, layout, lattice, view.rect, nodata), nodata), nodata
-
-    def _read(self, source: ByteSource, layout: TiffLayout, lattice: Lattice, rect: Rect, nodata: float) -> np.ndarray:
-        """The pixels of a rectangle (y, x), from its blocks."""
-        out = np.empty(rect.shape, layout.dtype)
-        keepers = [(reach(lattice, each.target), each.owner) for each in self.later]
-        for number, data in self._inflated(source, layout, layout.blocks(rect)):
-            extent = layout.extent(number)
-            part = extent.common(rect)
-            target = out[part.top - rect.top : part.bottom - rect.top, part.left - rect.left : part.right - rect.left]
-            if data is None:
-                target[:] = nodata
-                continue
-            block = np.frombuffer(data, layout.dtype).reshape(-1, layout.block[1])
-            copy_block(block, layout.predictor == 2, part.top - extent.top, part.left - extent.left, target)
-            owner = next((owner for need, owner in keepers if not need.common(extent).is_empty), None)
-            self._keep((*source.identity, number), data, owner)
-        return out
-
-    def _keep(self, key: Hashable, data: bytes, owner: Hashable | None) -> None:
-        if owner is None:
-            self.supply.scratch.drop(key)
-        else:
-            self.supply.scratch.put(key, data, owner)
-
-    def _inflated(
-        self, source: ByteSource, layout: TiffLayout, numbers: list[int]
-    ) -> Iterator[tuple[int, bytes | None]]:
-        """Blocks with their contents, None for one that holds nodata only; raises BrokenTiff for damage."""
-        absent = []
-        for number in numbers:
-            if layout.counts[number] == 0:
-                yield number, None
-            elif kept := self.supply.scratch.get((*source.identity, number)):
-                yield number, kept
-            else:
-                absent.append(number)
-        for number, data in source.blocks(layout, absent):
-            with self._lock:
-                self.bytes_read += len(data)
-            yield number, inflate(layout, number, data)
+        keepers = tuple((reach(lattice, each.target), each.owner) for each in self.later)
+        reading = _Reading(source, layout, view.rect, nodata, keepers)
+        pixels = reading.pixels(self.supply.scratch)
+        self._count(reading.bytes_read)
+        return view.fill(pixels, nodata), nodata
 
     def _by_gdal(self, wanted: Wanted, path: str, target: Lattice, resampling: str) -> tuple[np.ndarray, float]:
         try:
@@ -213,9 +177,70 @@ class Session:
                 pixels = raster.read(1, window=_window(view.rect))
         except RasterioError as error:
             raise _gdal_error(wanted, error) from None
-        with self._lock:
-            self.bytes_read += pixels.nbytes
+        self._count(pixels.nbytes)
         return view.fill(pixels, nodata), nodata
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.bytes_read += size
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A rectangle of one raster, put together from its blocks."""
+
+    source: ByteSource
+    layout: TiffLayout
+    rect: Rect
+    nodata: float
+    keepers: tuple[tuple[Rect, Hashable], ...]
+    """Parts of the raster that will be needed again, the soonest first, and by whom."""
+    bytes_read: int = 0
+
+    def pixels(self, scratch: Scratch) -> np.ndarray:
+        """The rectangle (y, x); raises BrokenTiff for damage."""
+        out = np.empty(self.rect.shape, self.layout.dtype)
+        absent = [number for number in self.layout.blocks(self.rect) if not self._is_known(number, out, scratch)]
+        for number, stored in self.source.blocks(self.layout, absent) if absent else ():
+            self.bytes_read += len(stored)
+            data = inflate(self.layout, number, stored)
+            self._place(number, data, 0, out)
+            if (owner := self._owner(number)) is not None:
+                scratch.put((*self.source.identity, number), data, owner)
+        return out
+
+    def _is_known(self, number: int, out: np.ndarray, scratch: Scratch) -> bool:
+        """Places a block that holds nodata only, or was kept."""
+        extent = self.layout.extent(number)
+        part = extent.common(self.rect)
+        if self.layout.counts[number] == 0:
+            self._target(part, out)[:] = self.nodata
+            return True
+        key = (*self.source.identity, number)
+        first, row_bytes = part.top - extent.top, self.layout.block[1] * self.layout.dtype.itemsize
+        data = scratch.get(key, first * row_bytes, part.shape[0] * row_bytes)
+        if data is None:
+            return False
+        self._place(number, data, first, out)
+        owner = self._owner(number)
+        scratch.drop(key) if owner is None else scratch.hand_on(key, owner)
+        return True
+
+    def _place(self, number: int, data: bytes, first: int, out: np.ndarray) -> None:
+        """Copy what the rectangle needs of a block, of which the rows from `first` on are given."""
+        extent = self.layout.extent(number)
+        part = extent.common(self.rect)
+        block = np.frombuffer(data, self.layout.dtype).reshape(-1, self.layout.block[1])
+        top, left = part.top - extent.top - first, part.left - extent.left
+        copy_block(block, self.layout.predictor == 2, top, left, self._target(part, out))
+
+    def _target(self, part: Rect, out: np.ndarray) -> np.ndarray:
+        rect = self.rect
+        return out[part.top - rect.top : part.bottom - rect.top, part.left - rect.left : part.right - rect.left]
+
+    def _owner(self, number: int) -> Hashable | None:
+        extent = self.layout.extent(number)
+        return next((owner for need, owner in self.keepers if not need.common(extent).is_empty), None)
 
 
 class AssetReader:

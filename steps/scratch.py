@@ -50,24 +50,29 @@ class Scratch:
     def put(self, key: Hashable, data: bytes, owner: Hashable) -> None:
         """Keep a block for one of the owners served; does nothing when there is no room."""
         with self._lock:
-            if owner not in self._held:
-                return
-            if key not in self._places:
+            if owner in self._held and key not in self._places:
                 place = self._make_place(len(data), owner)
-                if place is None or not self._write(place, data):
-                    return
-                self._places[key] = (place, len(data))
-            self._held[self._owner.get(key, owner)].pop(key, None)
-            self._owner[key] = owner
-            self._held[owner][key] = None
+                if place is not None and self._write(place, data):
+                    self._places[key] = (place, len(data))
+                    self._owner[key] = owner
+                    self._held[owner][key] = None
 
-    def get(self, key: Hashable) -> bytes | None:
-        """A block; None when it is not kept."""
+    def hand_on(self, key: Hashable, owner: Hashable) -> None:
+        """Keep a block, if it is kept, for another of the owners served."""
+        with self._lock:
+            if owner in self._held and key in self._places:
+                self._held[self._owner[key]].pop(key)
+                self._owner[key] = owner
+                self._held[owner][key] = None
+
+    def get(self, key: Hashable, start: int = 0, length: int | None = None) -> bytes | None:
+        """A block or some bytes of it; None when it is not kept."""
         with self._lock:
             place = self._places.get(key)
             if place is None or self._file is None:
                 return None
-            return os.pread(self._file.fileno(), place[1], place[0])
+            length = place[1] - start if length is None else length
+            return os.pread(self._file.fileno(), length, place[0] + start)
 
     def drop(self, key: Hashable) -> None:
         """Forget a block, if it is kept."""

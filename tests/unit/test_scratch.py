@@ -18,6 +18,7 @@ def test_a_block_is_what_was_put() -> None:
     scratch.put("a", any_block(1), "tile")
     scratch.put("b", any_block(2, 50), "tile")
     assert (scratch.get("a"), scratch.get("b"), scratch.get("c")) == (any_block(1), any_block(2, 50), None)
+    assert scratch.get("a", 10, 5) == any_block(1)[10:15]
     scratch.drop("a")
     assert (scratch.get("a"), len(scratch)) == (None, 1)
 
@@ -28,7 +29,8 @@ def test_blocks_of_others_are_forgotten() -> None:
     scratch.serve(["one", "two"])
     scratch.put("a", any_block(1), "one")
     scratch.put("b", any_block(2), "two")
-    scratch.put("a", any_block(1), "two")
+    scratch.hand_on("a", "two")
+    scratch.hand_on("c", "two")
     scratch.serve(["two", "three"])
     assert [scratch.get(key) for key in "ab"] == [any_block(1), any_block(2)]
     scratch.serve(["three"])
