@@ -75,11 +75,16 @@ def load_model(href: str, card: ModelCard) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", "train or fetch the model again") from error
+    check_digest(data, card, str(path))
+    return data
+
+
+def check_digest(data: bytes, card: ModelCard, where: str) -> None:
+    """Raises ModelError when a model's bytes are not the ones that its card names."""
     if (found := hashlib.sha256(data).hexdigest()) != card.model_sha256:
         raise ModelError(
-            f"{path} has digest {found[:12]}, its card says {card.model_sha256[:12]}", "train or fetch the model again"
+            f"{where} has digest {found[:12]}, its card says {card.model_sha256[:12]}", "train or fetch the model again"
         )
-    return data
 
 
 def resolve(text: str, settings: Settings) -> tuple[ModelRef, ModelCard]:

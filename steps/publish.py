@@ -147,6 +147,7 @@ def publish_job(plan: Plan, store: Store, coverage: Coverage, extras: Extras) ->
         (folder / "coverage.json").write_bytes(msgspec.json.format(msgspec.json.encode(coverage)))
         files = [_file(name, path) for name, path in rasters.items()]
         files += [_file(_asset_name(path), path) for path in sorted(folder.iterdir())]
+        files.append(_model_file(plan, store))
         report = render_report(_context(plan, store, coverage, facts, rasters, tables, files))
         (folder / "report.html").write_text(report, encoding="utf-8")
         files.append(_file("report", folder / "report.html"))
@@ -178,6 +179,12 @@ def _file(name: str, path: Path) -> MapFile:
         while chunk := file.read(1 << 20):
             sha.update(chunk)
     return MapFile(name=name, href=f"./{path.name}", size=path.stat().st_size, sha256=sha.hexdigest())
+
+
+def _model_file(plan: Plan, store: Store) -> MapFile:
+    """The model, where the store keeps it, so that the map can be made again."""
+    key = naming.model_key(plan.card.digest)
+    return MapFile(name="model", href=f"../../{key}", size=store.size(key), sha256=plan.card.model_sha256)
 
 
 def _asset_name(path: Path) -> str:

@@ -4,7 +4,6 @@ The raster of a tile is uint8 with the bands of `BANDS`, then one probability (0
 written before its result, so that a result always has its raster.
 """
 
-import hashlib
 import resource
 import tempfile
 import time
@@ -23,13 +22,14 @@ from rasterio.transform import Affine
 from steps import naming
 from steps.classify import ClassifiedBlock, classify_block
 from steps.cube import load_cube, plan_strips
-from steps.errors import ModelError, ReadError, SceneError
+from steps.errors import ReadError, SceneError
 from steps.features import Features, compute_features
 from steps.forest import Forest, compile_forest
 from steps.layers import read_layers
 from steps.model.card import NODATA_CLASS, ModelCard
 from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
+from steps.models import check_digest
 from steps.store import Store
 
 BANDS = ("class", "confidence", "margin", "clear", "red", "green", "blue", "reason")
@@ -122,11 +122,9 @@ class TileMapper:
 
 def _model_bytes(card: ModelCard, store: Store) -> bytes:
     """Raises ModelError when the store's model is not the one that the card names."""
-    data = store.get_bytes(naming.model_key(card.digest))
-    if (found := hashlib.sha256(data).hexdigest()) != card.model_sha256:
-        raise ModelError(
-            f"model {card.name} in the store has bytes {found[:12]}, not {card.model_sha256[:12]}", "plan the job again"
-        )
+    key = naming.model_key(card.digest)
+    data = store.get_bytes(key)
+    check_digest(data, card, store.href(key))
     return data
 
 

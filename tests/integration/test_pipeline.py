@@ -1,0 +1,326 @@
+"""The whole way, from labels to a replayed map, on a small landscape and the real engine."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import rasterio
+
+from steps.landscape import Landscape, make_landscape
+from steps.model.job import Plan, TileEmpty, TileFailed, TileMapped, TileOutcome
+
+TILE = 128
+RASTERS = ("map", "confidence", "margin", "clear", "composite", "reason")
+
+
+@dataclass(frozen=True)
+class Farm:
+    """A landscape with a model of it."""
+
+    land: Landscape
+    model: Path
+    home: Path
+
+    def geocrop(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a user would."""
+        command = [sys.executable, "-m", "steps.cli", *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
+        assert not check or done.returncode == 0, done.stderr[-3000:]
+        return done
+
+    @property
+    def env(self) -> dict[str, str]:
+        return os.environ | {"GEOCROP_HOME": str(self.home), "GEOCROP_WORKERS": "2"}
+
+    def run(
+        self, out: Path, *more: str, aoi: Path | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        return self.geocrop(*self.map_command(out, aoi), *more, check=check)
+
+    def map_command(self, out: Path, aoi: Path | None = None) -> list[str]:
+        return [
+            *("run", str(aoi or self.land.aoi), "--season", str(self.land.season)),
+            *("--catalog", str(self.land.catalog), "--model", str(self.model), "--out", str(out)),
+            *("--tile-size", str(TILE)),
+        ]
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Farm:
+    folder = tmp_path_factory.mktemp("farm")
+    made = Farm(
+        make_landscape(folder / "land", size_px=384, dates=12, years=(2022,)), folder / "model", folder / "home"
+    )
+    made.geocrop(
+        *("train", "--labels", str(made.land.labels), "--legend", str(made.land.legend)),
+        *("--season", str(made.land.season), "--catalog", str(made.land.catalog)),
+        *("--name", "farm", "--out", str(made.model)),
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def published(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a map in it."""
+    out = tmp_path_factory.mktemp("published") / "store"
+    farm.run(out, "--zones", str(farm.land.districts), "--parcels", str(farm.land.parcels))
+    return out
+
+
+def the_map(store: Path) -> Path:
+    (found,) = (store / "maps").iterdir()
+    return found
+
+
+def the_plan(store: Path) -> Plan:
+    (found,) = (store / "plans").glob("*/plan.json")
+    return msgspec.json.decode(found.read_bytes(), type=Plan)
+
+
+def outcomes(store: Path) -> list[TileOutcome]:
+    return [
+        msgspec.json.decode(path.read_bytes(), type=TileOutcome) for path in sorted(store.glob("plans/*/tiles/*.json"))
+    ]
+
+
+def same_rasters(one: Path, other: Path) -> None:
+    for name in RASTERS:
+        assert (one / f"{name}.tif").read_bytes() == (other / f"{name}.tif").read_bytes(), name
+
+
+def tile_times(store: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in store.glob("tiles/*/*/*")}
+
+
+def test_the_map_is_right(farm: Farm, published: Path) -> None:
+    """Most pixels of the AOI, which the model never saw, have their true class."""
+    with rasterio.open(the_map(published) / "map.tif") as source, rasterio.open(farm.land.truth) as truth:
+        mapped = source.read(1)
+        window = truth.window(*source.bounds)
+        known = mapped != 255
+        assert (mapped == truth.read(1, window=window))[known].mean() > 0.8
+
+
+def test_a_run_leaves_everything_that_it_says(published: Path) -> None:
+    """Rasters, tables, style, report and item are there, and no temporary file is."""
+    names = {path.name for path in the_map(published).iterdir()}
+    assert {f"{name}.tif" for name in RASTERS} <= names
+    assert {"item.json", "report.html", "areas.csv", "map.qml", "coverage.json", "zones.csv", "parcels.csv"} <= names
+    assert not [path for path in published.rglob("*") if "tmp" in path.name]
+
+
+def test_areas_add_up_to_the_map(published: Path) -> None:
+    """The hectares of the item are the map's pixels, at their true size."""
+    item = json.loads((the_map(published) / "item.json").read_text())
+    with rasterio.open(the_map(published) / "map.tif") as source:
+        pixels = int((source.read(1) != 255).sum())
+    lines = (the_map(published) / "areas.csv").read_text().splitlines()[1:]
+    hectares = sum(float(line.split(",")[3]) for line in lines)
+    assert hectares == pytest.approx(pixels / 100, rel=2e-3)
+    assert item["assets"]["map"]["file:size"] == (the_map(published) / "map.tif").stat().st_size
+
+
+def test_the_same_job_again_computes_nothing(farm: Farm, published: Path) -> None:
+    """No tile is written twice, and the map has the same bytes."""
+    before, rasters = tile_times(published), {n: (the_map(published) / f"{n}.tif").read_bytes() for n in RASTERS}
+    farm.run(published)
+    assert tile_times(published) == before
+    assert all((the_map(published) / f"{n}.tif").read_bytes() == data for n, data in rasters.items())
+
+
+def test_a_killed_run_goes_on_where_it_was(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """After SIGKILL in the middle only missing tiles run, and the map is the one of an undisturbed run."""
+    out = tmp_path / "store"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steps.cli", *farm.map_command(out)], env=farm.env, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    for _ in wait(60):
+        if len(list(out.glob("tiles/*/*/*.json"))) >= 2:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in out.glob("tiles/*/*/*.json")}
+    assert done
+    farm.run(out)
+    assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+    same_rasters(the_map(out), the_map(published))
+
+
+def wait(seconds: float) -> Iterator[None]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        yield
+    pytest.fail("waited too long")
+
+
+def test_the_steps_make_the_map_of_the_run(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """plan, classify, gate, mosaic and publish, each a process with files and flags only, give the same bytes."""
+    request = next((published / "requests").iterdir())
+    store, plan, tiles, coverage = (
+        str(tmp_path / name) for name in ("store", "plan.json", "tiles.json", "coverage.json")
+    )
+    farm.geocrop("step", "plan", "--request", str(request), "--store", store, "--plan", plan, "--tiles", tiles)
+    ids = json.loads(Path(tiles).read_text())
+    assert len(ids) == len(the_plan(published).tiles)
+    for half in (ids[::2], ids[1::2]):
+        farm.geocrop("step", "classify", "--plan", plan, "--store", store, "--tiles", ",".join(half))
+    farm.geocrop("step", "gate", "--plan", plan, "--store", store, "--coverage", coverage)
+    farm.geocrop("step", "mosaic", "--plan", plan, "--store", store)
+    said = farm.geocrop("step", "publish", "--plan", plan, "--store", store, "--coverage", coverage).stdout
+    same_rasters(the_map(tmp_path / "store"), the_map(published))
+    assert Path(said.strip()).exists()
+
+
+def test_replay_rebuilds_the_same_bytes(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """The item alone is enough, with the registry and the model's folder gone."""
+    bare = Farm(farm.land, farm.model, tmp_path / "empty-home")
+    moved = farm.model.rename(farm.model.with_name("moved"))
+    try:
+        bare.geocrop("replay", str(the_map(published) / "item.json"), "--out", str(tmp_path / "again"))
+    finally:
+        moved.rename(farm.model)
+    same_rasters(the_map(tmp_path / "again"), the_map(published))
+
+
+def test_a_bad_scene_is_left_out_and_comes_back(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """A truncated COG costs its scene, with its name in the record; repaired, the next run makes the full tiles."""
+    copy = tmp_path / "land"
+    shutil.copytree(farm.land.folder, copy)
+    broken = Farm(farm.land, farm.model, farm.home)
+    command = broken.map_command(tmp_path / "store")
+    command[command.index("--catalog") + 1] = str(copy / "catalog.json")
+    victim = sorted((copy / farm.land.collection).rglob("red.tif"))[3]
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 3])
+    broken.geocrop(*command, "--no-probe")
+    first = [outcome for outcome in outcomes(tmp_path / "store") if not isinstance(outcome, TileFailed)]
+    assert {fault.scene for outcome in first for fault in outcome.excluded} == {victim.parent.name}
+    assert all(outcome.key != outcome.planned_key for outcome in first if outcome.excluded)
+    stat = victim.stat()
+    victim.write_bytes(whole)
+    os.utime(victim, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    broken.geocrop(*command, "--no-probe")
+    (second,) = {path.parent for path in (tmp_path / "store").glob("maps/*/map.tif")}
+    assert (second / "map.tif").read_bytes() == (the_map(published) / "map.tif").read_bytes()
+
+
+def test_overlapping_areas_share_tiles(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """A second AOI over the first computes only the tiles that are new."""
+    store = tmp_path / "store"
+    shutil.copytree(published, store)
+    before = tile_times(store)
+    farm.run(store, aoi=farm.land.districts)
+    after = tile_times(store)
+    assert before.items() <= after.items()
+    assert len(after) > len(before)
+
+
+def test_retry_does_only_what_failed(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """Of a job with one failed tile, that tile alone runs again."""
+    store = tmp_path / "store"
+    shutil.copytree(published, store)
+    done = next(outcome for outcome in outcomes(store) if isinstance(outcome, TileMapped))
+    failed = TileFailed(tile=done.tile, planned_key=done.key, error="killed", exit_code=75)
+    (note,) = store.glob(f"plans/*/tiles/{done.tile}.json")
+    note.write_bytes(msgspec.json.encode(failed))
+    for path in store.glob(f"tiles/*/{done.tile}/*"):
+        path.unlink()
+    before = tile_times(store)
+    farm.geocrop("retry", note.parents[1].name, "--store", str(store))
+    new = tile_times(store).keys() - before.keys()
+    assert new == {f"{done.key}.tif", f"{done.key}.json"}
+    same_rasters(the_map(store), the_map(published))
+
+
+def test_an_aoi_without_scenes_fails_with_reasons(farm: Farm, tmp_path: Path) -> None:
+    """Nothing is published, the reason is said, and the exit code is that of bad data."""
+    aoi = tmp_path / "far.geojson"
+    ring = [[33.0, -18.0], [33.01, -18.0], [33.01, -17.99], [33.0, -17.99], [33.0, -18.0]]
+    aoi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    done = farm.run(tmp_path / "store", aoi=aoi, check=False)
+    assert done.returncode == 65
+    assert "no-scenes" in done.stdout
+    assert not list((tmp_path / "store").glob("maps/*/item.json"))
+
+
+def test_a_tile_of_cloud_is_empty_and_done(farm: Farm, tmp_path: Path) -> None:
+    """With every class masked as cloud the tiles are empty, for that reason."""
+    card = json.loads((farm.model / "card.json").read_text())
+    model = tmp_path / "model"
+    shutil.copytree(farm.model, model)
+    card["spec"]["clear_classes"] = [11]
+    (model / "card.json").write_text(json.dumps(card))
+    cloudy = Farm(farm.land, model, farm.home)
+    done = cloudy.run(tmp_path / "store", check=False)
+    assert done.returncode == 65
+    found = outcomes(tmp_path / "store")
+    assert {outcome.reason for outcome in found if isinstance(outcome, TileEmpty)} == {"all-cloud"}
+    assert all(isinstance(outcome, TileEmpty) for outcome in found)
+
+
+def test_quote_counts_what_is_stored(farm: Farm, published: Path) -> None:
+    """A quote for a map that is there says so, and writes nothing."""
+    before = sorted(published.rglob("*"))
+    command = farm.map_command(published)
+    said = json.loads(farm.geocrop("quote", *command[1:], "--json").stdout)
+    assert said["tiles"] == said["stored"] == len(the_plan(published).tiles)
+    assert sorted(published.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"--season": "2022-09-30/2021-10-01"}, 2, "backwards"),
+        ({"--season": "2021-10-01/2022-03-01"}, 65, "152 days"),
+        ({"--catalog": "/nowhere/catalog.json"}, 2, "/nowhere"),
+        ({"--model": "no-such-model"}, 65, "no-such-model"),
+        ({"--crs": "EPSG:4326"}, 2, "metres"),
+        ({"--tile-size": "100"}, 2, "100"),
+        ({"--min-coverage": "3"}, 2, "3"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    farm: Farm, tmp_path: Path, change: dict[str, str], code: int, said: str
+) -> None:
+    """The line names the item, the exit code fits, and no store is begun."""
+    command = farm.map_command(tmp_path / "store")
+    for option, value in change.items():
+        if option in command:
+            command[command.index(option) + 1] = value
+        else:
+            command += [option, value]
+    done = farm.geocrop(*command, check=False)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("geocrop:")]
+    assert len(lines) == 1
+    assert not (tmp_path / "store").exists()
+
+
+def test_sigterm_leaves_no_half_written_object(farm: Farm, tmp_path: Path) -> None:
+    """SIGTERM ends a step with 143, and every object in the store is whole."""
+    out = tmp_path / "store"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steps.cli", *farm.map_command(out)], env=farm.env, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in wait(60):
+        if list(out.glob("tiles/*/*/*.tif")):
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    for path in out.glob("tiles/*/*/*.tif"):
+        with rasterio.open(path) as source:
+            assert np.isfinite(source.read()).all()
+    assert not list(out.glob("maps/*/item.json"))
