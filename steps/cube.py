@@ -198,7 +198,7 @@ class _Stack:
             bounds=self.frame.bounds,
             snap_bounds=False,
             resampling=Resampling[resampling],
-            chunksize=(1, 1, -1, -1),
+            chunksize=(1, -1, -1, -1),
             dtype=dtype,
             fill_value=dtype.type(0),
             rescale=False,
