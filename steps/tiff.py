@@ -27,6 +27,10 @@ _PROJECTED_CRS, _RASTER_TYPE, _PIXEL_IS_POINT, _USER_DEFINED = 3072, 1025, 2, 32
 _NONE, _ADOBE_DEFLATE, _DEFLATE = 1, 8, 32946
 _DTYPES = {(8, 1): np.uint8, (16, 1): np.uint16, (16, 2): np.int16}
 _MAX_ENTRIES = 50_000_000
+_MAX_BLOCK = 64 * 2**20
+"""Pixels."""
+_SLACK = 65_536
+"""Bytes: what does not deflate grows a little."""
 
 
 class UnsupportedTiff(Exception):  # noqa: N818 - not a failure: another reader takes over
@@ -178,7 +182,7 @@ def _layout(tags: _Directory) -> TiffLayout:
     rows, cols = int(tags.numbers(_LENGTH)[0]), int(tags.numbers(_WIDTH)[0])
     tiled = tags.has(_TILE_WIDTH)
     block = (tags.numbers(_TILE_LENGTH)[0], tags.numbers(_TILE_WIDTH)[0]) if tiled else (_strip_rows(tags, rows), cols)
-    if min(rows, cols, *block) < 1:
+    if min(rows, cols, *block) < 1 or block[0] * block[1] > _MAX_BLOCK:
         raise BrokenTiff(f"it has {rows} x {cols} pixels in blocks of {block[0]} x {block[1]}")
     layout = TiffLayout(
         lattice=Lattice(_epsg(tags), *_corner(tags), rows, cols),
@@ -193,6 +197,9 @@ def _layout(tags: _Directory) -> TiffLayout:
     expected = layout.across * -(-rows // block[0])
     if len(layout.offsets) < expected or len(layout.counts) < expected:
         raise BrokenTiff(f"it lists {len(layout.offsets)} blocks of {expected}")
+    largest = _SLACK + 2 * layout.block_bytes(0)
+    if min(layout.offsets.min(), layout.counts.min()) < 0 or layout.counts.max() > largest:
+        raise BrokenTiff("it lists blocks that no file can have")
     return layout
 
 
