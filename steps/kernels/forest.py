@@ -7,24 +7,26 @@ pixel gets one addition per tree, in the order of the trees, as xgboost adds: so
 After Lucchese et al. 2015, QuickScorer (SIGIR), turned round: masks over pixels instead of masks over leaves.
 """
 
+# ruff: noqa: ARG001 - the arguments of an intrinsic give its signature
+
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 GROUPS = 8
 """Masks of 64 pixels that are handled together."""
 BLOCK = 64 * GROUPS
-SLOTS = 64
-"""Inner nodes of a tree of depth 6, heap order; slot 0 is not used."""
-LEAVES = 64
-_DEPTH = 6
+DEPTH = 6
+SLOTS = LEAVES = 1 << DEPTH
+"""Inner nodes of a full tree in heap order, slot 0 unused; and its leaves."""
 _JIT: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-HAS_PERMUTE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
+PERMUTES = "+avx512f," in cpu_target.target_context.codegen()._tm_features + ","
+"""Whether numba compiles for a CPU that looks 32 floats up with one instruction. Its cache is per CPU."""
 
 
 def _splat(builder, value, count):
@@ -37,7 +39,7 @@ def _splat(builder, value, count):
 def compare(typing, bins, threshold, masks):
     """Store into 8 masks whether each of 512 bytes at address `bins` is above the threshold."""
 
-    def generate(_context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         vector = ir.VectorType(_I8, 64)
         source = builder.inttoptr(arguments[0], vector.as_pointer())
         target = builder.inttoptr(arguments[2], _I64.as_pointer())
@@ -46,7 +48,7 @@ def compare(typing, bins, threshold, masks):
             values = builder.load(builder.gep(source, [_I32(group)]), align=1)
             mask = builder.bitcast(builder.icmp_unsigned(">", values, level), _I64)
             builder.store(mask, builder.gep(target, [_I32(group)]))
-        return _context.get_dummy_value()
+        return context.get_dummy_value()
 
     return types.void(types.uintp, types.uint8, types.uintp), generate
 
@@ -55,19 +57,19 @@ def compare(typing, bins, threshold, masks):
 def follow(typing, masks, bits):
     """From 64 slots of 8 masks at address `masks`, store the 6 x 8 masks of the paths' bits at address `bits`."""
 
-    def generate(_context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         vector = ir.VectorType(_I64, GROUPS)
         source = builder.inttoptr(arguments[0], vector.as_pointer())
         target = builder.inttoptr(arguments[1], vector.as_pointer())
         path = []
-        for depth in range(_DEPTH):
+        for depth in range(DEPTH):
             level = [builder.load(builder.gep(source, [_I32(s)]), align=8) for s in range(1 << depth, 2 << depth)]
             for bit in path:
                 half = len(level) // 2
                 level = [_choose(builder, level[i], level[i + half], bit) for i in range(half)]
             path.append(level[0])
             builder.store(level[0], builder.gep(target, [_I32(depth)]), align=8)
-        return _context.get_dummy_value()
+        return context.get_dummy_value()
 
     return types.void(types.uintp, types.uintp), generate
 
@@ -76,153 +78,191 @@ def _choose(builder, left, right, bit):
     return builder.xor(left, builder.and_(builder.xor(left, right), bit))
 
 
-@intrinsic
-def leaf_numbers(typing, bits, numbers):
-    """From the 6 masks of 64 pixels at address `bits` (8 masks apart), store 64 leaf numbers at address `numbers`."""
-
-    def generate(_context, builder, _signature, arguments):
-        source = builder.inttoptr(arguments[0], _I64.as_pointer())
-        vector = ir.VectorType(_I8, 64)
-        builder.store(_leaf_numbers(builder, source), builder.inttoptr(arguments[1], vector.as_pointer()), align=1)
-        return _context.get_dummy_value()
-
-    return types.void(types.uintp, types.uintp), generate
-
-
-def _leaf_numbers(builder, source):
+def _leaf_numbers(builder, source, group):
+    """<64 x i8>: the leaves that the 6 masks of one group at pointer `source` lead to."""
     vector = ir.VectorType(_I8, 64)
     total = ir.Constant(vector, [0] * 64)
-    for depth in range(_DEPTH):
-        mask = builder.load(builder.gep(source, [_I32(depth * GROUPS)]))
+    for depth in range(DEPTH):
+        mask = builder.load(builder.gep(source, [_I32(depth * GROUPS + group)]))
         chosen = builder.bitcast(mask, ir.VectorType(ir.IntType(1), 64))
-        weight = ir.Constant(vector, [1 << (_DEPTH - 1 - depth)] * 64)
+        weight = ir.Constant(vector, [1 << (DEPTH - 1 - depth)] * 64)
         total = builder.or_(total, builder.select(chosen, weight, ir.Constant(vector, [0] * 64)))
     return total
 
 
 @intrinsic
-def add_leaves_permuted(typing, bits, leaves, sums):
-    """Add to 64 sums at address `sums` the leaves that the masks at address `bits` lead to; needs AVX-512."""
+def leaf_numbers(typing, bits, numbers):
+    """From the masks of 512 pixels at address `bits`, store 512 leaf numbers (bytes) at address `numbers`."""
 
-    def generate(_context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
+        source = builder.inttoptr(arguments[0], _I64.as_pointer())
+        target = builder.inttoptr(arguments[1], ir.VectorType(_I8, 64).as_pointer())
+        for group in range(GROUPS):
+            found = _leaf_numbers(builder, source, group)
+            builder.store(found, builder.gep(target, [_I32(group)]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.uintp), generate
+
+
+@intrinsic
+def permute_leaves(typing, bits, leaves, sums):
+    """Add to 512 sums at address `sums` the leaves that the masks at address `bits` lead to; needs AVX-512."""
+
+    def generate(context, builder, _signature, arguments):
         floats, places = ir.VectorType(_F32, 16), ir.VectorType(_I32, 16)
-        numbers = _leaf_numbers(builder, builder.inttoptr(arguments[0], _I64.as_pointer()))
+        source = builder.inttoptr(arguments[0], _I64.as_pointer())
         table = builder.inttoptr(arguments[1], floats.as_pointer())
-        quarters = [builder.load(builder.gep(table, [_I32(q)]), align=4) for q in range(4)]
         target = builder.inttoptr(arguments[2], floats.as_pointer())
+        quarters = [builder.load(builder.gep(table, [_I32(q)]), align=4) for q in range(4)]
         permute = builder.module.declare_intrinsic(
             "llvm.x86.avx512.vpermi2var.ps.512", (), ir.FunctionType(floats, [floats, places, floats])
         )
-        undefined = ir.Constant(numbers.type, ir.Undefined)
-        for part in range(4):
-            lanes = ir.Constant(places, list(range(16 * part, 16 * part + 16)))
-            number = builder.zext(builder.shuffle_vector(numbers, undefined, lanes), places)
-            low = builder.call(permute, [quarters[0], number, quarters[1]])
-            high = builder.call(permute, [quarters[2], number, quarters[3]])
-            upper = builder.icmp_unsigned(">", number, ir.Constant(places, [31] * 16))
-            pointer = builder.gep(target, [_I32(part)])
-            added = builder.fadd(builder.load(pointer, align=4), builder.select(upper, high, low))
-            builder.store(added, pointer, align=4)
-        return _context.get_dummy_value()
+        for group in range(GROUPS):
+            numbers = _leaf_numbers(builder, source, group)
+            for part in range(4):
+                lanes = ir.Constant(places, list(range(16 * part, 16 * part + 16)))
+                chosen = builder.shuffle_vector(numbers, ir.Constant(numbers.type, ir.Undefined), lanes)
+                number = builder.zext(chosen, places)
+                low = builder.call(permute, [quarters[0], number, quarters[1]])
+                high = builder.call(permute, [quarters[2], number, quarters[3]])
+                upper = builder.icmp_unsigned(">", number, ir.Constant(places, [31] * 16))
+                pointer = builder.gep(target, [_I32(4 * group + part)])
+                added = builder.fadd(builder.load(pointer, align=4), builder.select(upper, high, low))
+                builder.store(added, pointer, align=4)
+        return context.get_dummy_value()
 
     return types.void(types.uintp, types.uintp, types.uintp), generate
 
 
 @njit(**_JIT)
-def _add_leaves_looked_up(bits, leaves, numbers, sums):
-    leaf_numbers(bits, numbers.ctypes.data)
-    for i in range(64):
+def _look_up_leaves(bits, numbers, leaves, sums):
+    leaf_numbers(np.uintp(bits.ctypes.data), np.uintp(numbers.ctypes.data))
+    for i in range(BLOCK):
         sums[i] += leaves[numbers[i]]
 
 
 @njit(**_JIT)
-def bin_values(values, thresholds, bins):
-    """bins (2 * feature, n): thresholds reached; missing is 255 in the first half, 0 in the second.
+def _permute_leaves(bits, numbers, leaves, sums):
+    permute_leaves(np.uintp(bits.ctypes.data), np.uintp(leaves.ctypes.data), np.uintp(sums.ctypes.data))
 
-    values (feature, n) float32; thresholds (feature, 256) float32, sorted, padded with NaN. A threshold is reached
-    when threshold <= value, as xgboost goes right.
-    """
-    features, n = values.shape
-    for f in range(features):
-        row, table, high, low = values[f], thresholds[f], bins[f], bins[features + f]
-        for i in range(n):
-            v = row[i]
-            reached = np.uint32(0)
-            reached += np.uint32(128) if table[reached + np.uint32(127)] <= v else np.uint32(0)
-            reached += np.uint32(64) if table[reached + np.uint32(63)] <= v else np.uint32(0)
-            reached += np.uint32(32) if table[reached + np.uint32(31)] <= v else np.uint32(0)
-            reached += np.uint32(16) if table[reached + np.uint32(15)] <= v else np.uint32(0)
-            reached += np.uint32(8) if table[reached + np.uint32(7)] <= v else np.uint32(0)
-            reached += np.uint32(4) if table[reached + np.uint32(3)] <= v else np.uint32(0)
-            reached += np.uint32(2) if table[reached + np.uint32(1)] <= v else np.uint32(0)
-            reached += np.uint32(1) if table[reached + np.uint32(0)] <= v else np.uint32(0)
-            low[i] = np.uint8(reached)
-            high[i] = np.uint8(reached) if v == v else np.uint8(255)  # noqa: PLR0124 - false for NaN
+
+# Chosen while importing: code for an instruction that the CPU lacks cannot even be compiled.
+_add_leaves = _permute_leaves if PERMUTES else _look_up_leaves
 
 
 @njit(**_JIT)
-def sum_trees(bins, node_slot, node_bin, node_threshold, tree_first, tree_class, leaves, base, permuted, out):
-    """out (class, n) float32: base plus the leaves of all trees. bins (row, at least n rounded up to 512) uint8.
+def _aligned(count):
+    """`count` zero bytes that start a cache line: loads of 64 bytes that straddle two cost double."""
+    buffer = np.zeros(count + 64, np.uint8)
+    first = (64 - buffer.ctypes.data % 64) % 64
+    return buffer[first : first + count]
 
-    Node k sets mask node_slot[k] where bins[node_bin[k]] > node_threshold[k]; tree t has the nodes
-    tree_first[t]:tree_first[t + 1] and leaves (tree, 64) float32.
+
+@njit(**_JIT)
+def bin_row(values, thresholds, missing, bins):
+    """bins uint8 (n): thresholds reached by values float32 (n); `missing` where NaN.
+
+    thresholds float32 (256) are sorted, padded with NaN. One is reached when threshold <= value, as xgboost goes right.
+    """
+    for i in range(values.shape[0]):
+        v = values[i]
+        reached = np.uint32(0)
+        reached += np.uint32(128) if thresholds[reached + np.uint32(127)] <= v else np.uint32(0)
+        reached += np.uint32(64) if thresholds[reached + np.uint32(63)] <= v else np.uint32(0)
+        reached += np.uint32(32) if thresholds[reached + np.uint32(31)] <= v else np.uint32(0)
+        reached += np.uint32(16) if thresholds[reached + np.uint32(15)] <= v else np.uint32(0)
+        reached += np.uint32(8) if thresholds[reached + np.uint32(7)] <= v else np.uint32(0)
+        reached += np.uint32(4) if thresholds[reached + np.uint32(3)] <= v else np.uint32(0)
+        reached += np.uint32(2) if thresholds[reached + np.uint32(1)] <= v else np.uint32(0)
+        reached += np.uint32(1) if thresholds[reached + np.uint32(0)] <= v else np.uint32(0)
+        bins[i] = np.uint8(reached) if v == v else missing  # noqa: PLR0124 - false for NaN
+
+
+@njit(**_JIT)
+def sum_trees(
+    values, thresholds, row_feature, row_missing, node_slot, node_row, node_threshold, tree_first, tree_class, leaves,
+    base, out,
+):  # fmt: skip
+    """out (class, n) float32: base plus the leaves of all trees, for values (feature, n) float32, NaN where missing.
+
+    Row r bins feature row_feature[r] with code row_missing[r] for missing. Node k sets mask node_slot[k] where
+    bins[node_row[k]] > node_threshold[k]; tree t has the nodes tree_first[t]:tree_first[t + 1] and leaves (tree, 64)
+    float32. A leaf above the last level fills all places below it, so masks of slots that a tree lacks do not matter.
     """
     classes, n = out.shape
-    masks, bits = np.zeros(SLOTS * GROUPS, np.uint64), np.empty(_DEPTH * GROUPS, np.uint64)
-    sums, numbers = np.empty((classes, BLOCK), np.float32), np.empty(64, np.uint8)
-    masks_at, bits_at, bins_at = masks.ctypes.data, bits.ctypes.data, bins.ctypes.data
-    stride = bins.shape[1]
+    masks, bits = _aligned(SLOTS * BLOCK // 8).view(np.uint64), _aligned(DEPTH * BLOCK // 8).view(np.uint64)
+    sums = _aligned(classes * BLOCK * 4).view(np.float32)
+    bins, numbers = _aligned(row_feature.shape[0] * BLOCK), _aligned(BLOCK)
+    masks_at, bins_at = np.uintp(masks.ctypes.data), np.uintp(bins.ctypes.data)
     for start in range(0, n, BLOCK):
+        stop = min(n, start + BLOCK)
+        for r in range(row_feature.shape[0]):
+            f = row_feature[r]
+            bin_row(values[f, start:stop], thresholds[f], row_missing[r], bins[r * BLOCK : (r + 1) * BLOCK])
         for c in range(classes):
-            sums[c, :] = base[c]
+            sums[c * BLOCK : (c + 1) * BLOCK] = base[c]
         for t in range(tree_class.shape[0]):
-            masks[:] = 0
             for k in range(tree_first[t], tree_first[t + 1]):
                 compare(
-                    np.uintp(bins_at + node_bin[k] * stride + start),
+                    np.uintp(bins_at + np.uintp(node_row[k]) * BLOCK),
                     node_threshold[k],
-                    np.uintp(masks_at + node_slot[k] * GROUPS * 8),
+                    np.uintp(masks_at + np.uintp(node_slot[k]) * (BLOCK // 8)),
                 )
-            follow(np.uintp(masks_at), np.uintp(bits_at))
-            row = sums[tree_class[t]]
-            for group in range(GROUPS):
-                if permuted:
-                    add_leaves_permuted(
-                        np.uintp(bits_at + 8 * group),
-                        np.uintp(leaves[t].ctypes.data),
-                        np.uintp(row.ctypes.data + 256 * group),
-                    )
-                else:
-                    _add_leaves_looked_up(
-                        np.uintp(bits_at + 8 * group), leaves[t], numbers, row[64 * group : 64 * group + 64]
-                    )
-        stop = min(BLOCK, n - start)
+            follow(masks_at, np.uintp(bits.ctypes.data))
+            c = tree_class[t]
+            _add_leaves(bits, numbers, leaves[t], sums[c * BLOCK : (c + 1) * BLOCK])
         for c in range(classes):
-            for i in range(stop):
-                out[c, start + i] = sums[c, i]
+            for i in range(stop - start):
+                out[c, start + i] = sums[c * BLOCK + i]
 
 
 @njit(**_JIT)
-def rank(margins, best, confidence, margin):
-    """Turn margins (class, n) into probabilities in place; the best class, its confidence and lead in percent.
+def softmax(margins, probabilities):
+    """probabilities (class, n) of margins (class, n), both float32.
 
-    Softmax as xgboost computes it: expf of the difference to the largest, summed in double.
+    As xgboost: expf of the difference to the largest, summed in double. expf is the C library's, as in xgboost.
     """
     classes, n = margins.shape
     for i in range(n):
-        top = 0
+        largest, total = margins[0, i], 0.0
         for c in range(1, classes):
-            if margins[c, i] > margins[top, i]:
-                top = c
-        largest, total = margins[top, i], 0.0
+            largest = max(largest, margins[c, i])
         for c in range(classes):
-            margins[c, i] = np.exp(margins[c, i] - largest)
-            total += np.float64(margins[c, i])
-        second = np.float32(0)
+            raised = np.exp(margins[c, i] - largest)
+            probabilities[c, i] = raised
+            total += np.float64(raised)
         for c in range(classes):
-            margins[c, i] = margins[c, i] / np.float32(total)
-            if c != top and margins[c, i] > second:
-                second = margins[c, i]
+            probabilities[c, i] = probabilities[c, i] / np.float32(total)
+
+
+@njit(**_JIT)
+def sigmoid(margins, probabilities):
+    """probabilities (2, n) of margins (1, n), both float32; as xgboost, and its XGBClassifier for the first class."""
+    for i in range(margins.shape[1]):
+        raised = np.exp(min(-margins[0, i], np.float32(88.7)))
+        probabilities[1, i] = np.float32(1) / (raised + np.float32(1))
+        probabilities[0, i] = np.float32(1) - probabilities[1, i]
+
+
+@njit(**_JIT)
+def logit(probability):
+    """The margin of a probability, float32; as xgboost, with the C library's logf."""
+    return -np.log(np.float32(1) / probability - np.float32(1))
+
+
+@njit(**_JIT)
+def rank(probabilities, best, confidence, margin):
+    """The likeliest class of probabilities (class, n), the first of equals; its percent, its lead in percent."""
+    classes, n = probabilities.shape
+    for i in range(n):
+        top, first, second = 0, probabilities[0, i], np.float32(0)
+        for c in range(1, classes):
+            p = probabilities[c, i]
+            if p > first:
+                top, first, second = c, p, first
+            elif p > second:
+                second = p
         best[i] = top
-        confidence[i] = np.uint8(np.rint(margins[top, i] * np.float32(100)))
-        margin[i] = np.uint8(np.rint((margins[top, i] - second) * np.float32(100)))
+        confidence[i] = np.uint8(np.rint(first * np.float32(100)))
+        margin[i] = np.uint8(np.rint((first - second) * np.float32(100)))
