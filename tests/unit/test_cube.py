@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dask
 import msgspec
 import numpy as np
 import pytest
@@ -289,6 +290,18 @@ def test_threads_read_the_same(tmp_path: Path, supply: Supply) -> None:
     ]
     one, two = (load_cube(job_of(scenes), supply=supply, threads=threads) for threads in (1, 2))
     np.testing.assert_array_equal(one.fine, two.fine)
+
+
+def test_work_never_goes_to_another_scheduler(tmp_path: Path, supply: Supply) -> None:
+    """Inside a worker the default scheduler is the cluster's; the cube is computed here all the same."""
+
+    def elsewhere(*_arguments: Any, **_options: Any) -> None:
+        raise AssertionError("handed to the default scheduler")
+
+    job = job_of([tiny_scene(tmp_path, {"red": 1, "nir": 1, "swir16": 1})])
+    with dask.config.set(scheduler=elsewhere):
+        for threads in (1, 2):
+            assert load_cube(job, supply=supply, threads=threads).fine.values.any()
 
 
 def with_asset(scene: Scene, band: str, **changes: Any) -> Scene:
