@@ -135,7 +135,10 @@ def score(truth: np.ndarray, predicted: np.ndarray, classes: tuple[ClassDef, ...
             }
             for n, entry in enumerate(classes)
         },
-        "confusion": matrix.tolist(),
+        "confusion (rows: label, columns: map)": {
+            row.name: {column.name: int(matrix[r, c]) for c, column in enumerate(classes)}
+            for r, row in enumerate(classes)
+        },
     }
 
 
