@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -20,11 +21,13 @@ import msgspec
 
 from steps.errors import ModelError, StoreError, TryAgainError
 from steps.model.card import ModelCard
+from steps.model.digest import digest
 from steps.model.job import ModelRef
 from steps.settings import Settings
 
 MODEL_FILE, CARD_FILE = "model.json", "card.json"
-_REGISTRY = "models:/"
+LEARNER = "xgboost"
+_NAME = re.compile(r"(models:/)?(?P<name>[a-z0-9-]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))?", re.IGNORECASE)
 
 
 def save_model(folder: Path, card: ModelCard, model_bytes: bytes) -> None:
@@ -61,11 +64,14 @@ def load_card(href: str) -> ModelCard:
     """The card of a model's folder; raises ModelError when there is none that this code can use."""
     path = Path(href) / CARD_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ModelCard)
+        card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
     except OSError as error:
         raise ModelError(f"model {href} has no {CARD_FILE}", "give a folder that `geocrop train` made") from error
     except msgspec.DecodeError as error:
         raise ModelError(f"{path} is no model card: {error}", "train the model again with this version") from error
+    if card.learner != LEARNER:
+        raise ModelError(f"{path} has learner {card.learner!r}, not {LEARNER}", "update GeoCrop, or train it again")
+    return card
 
 
 def load_model(href: str, card: ModelCard) -> bytes:
@@ -88,13 +94,18 @@ def check_digest(data: bytes, card: ModelCard, where: str) -> None:
 
 
 def resolve(text: str, settings: Settings) -> tuple[ModelRef, ModelCard]:
-    """A model as a user names it, pinned: a folder, or NAME, NAME@alias or NAME/version of the registry."""
+    """A model as a user names it, pinned: a folder, or NAME, NAME@alias or NAME/version of the registry.
+
+    `models:/` may stand before a name; a folder of that name comes first when it does not. Raises ModelError when there
+    is no such model, TryAgainError when the registry is away.
+    """
     if (Path(text) / CARD_FILE).exists():
         card = load_card(text)
         return _ref(card, str(Path(text).resolve())), card
-    if os.sep in text.strip(os.sep) and text.count(os.sep) > 1 and not text.startswith(_REGISTRY):
-        raise ModelError(f"{text} is no model folder", "give a folder with a card.json, or a registered name")
-    folder, number = _registered(text.removeprefix(_REGISTRY), settings)
+    name = _NAME.fullmatch(text)
+    if name is None or Path(text).is_dir():
+        raise ModelError(f"{text} is no model", f"give a folder with a {CARD_FILE}, or NAME, NAME/version, NAME@alias")
+    folder, number = _registered(text, name["name"], name["alias"], name["version"], settings)
     card = msgspec.structs.replace(load_card(folder), version=number)
     return _ref(card, folder), card
 
@@ -109,14 +120,22 @@ def register(folder: Path, settings: Settings) -> ModelRef:
     load_model(str(folder), card)
     with _client(settings) as client:
         _ensure_name(client, card.name)
-        kept = _artifacts(settings) / card.name / card.digest
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(folder, kept)
+        kept = _keep(folder, _artifacts(settings) / card.name / digest(card))
         made = client.create_model_version(
             card.name, source=kept.as_uri(), tags={"digest": card.digest, "folder": str(kept)}
         )
     return ModelRef(name=card.name, version=str(made.version), digest=card.digest, href=str(kept))
+
+
+def _keep(folder: Path, kept: Path) -> Path:
+    """Copy a model's folder to where its card's digest says, whole or not at all."""
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".geocrop-model-", dir=kept.parent) as scratch:
+            copy = shutil.copytree(folder, Path(scratch) / "model")
+            with contextlib.suppress(FileExistsError):  # another process was faster, with the same content
+                copy.rename(kept)
+    return kept
 
 
 def list_models(settings: Settings) -> list[ModelRef]:
@@ -137,10 +156,8 @@ def _version_ref(found: Any) -> ModelRef:
     )
 
 
-def _registered(text: str, settings: Settings) -> tuple[str, str]:
+def _registered(text: str, name: str, alias: str | None, number: str | None, settings: Settings) -> tuple[str, str]:
     """Folder and version of NAME (the newest), NAME@alias or NAME/version."""
-    name, _, alias = text.partition("@")
-    name, _, number = name.partition("/")
     with _client(settings) as client:
         found = _find(client, name, alias, number)
     if found is None:
@@ -148,7 +165,7 @@ def _registered(text: str, settings: Settings) -> tuple[str, str]:
     return _version_ref(found).href, str(found.version)
 
 
-def _find(client: Any, name: str, alias: str, number: str) -> Any:
+def _find(client: Any, name: str, alias: str | None, number: str | None) -> Any:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
