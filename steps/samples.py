@@ -37,8 +37,8 @@ MIN_PER_CLASS = 5
 _BLOCK_PX = 8
 _MIN_INNER_PX = 12
 """Polygons that would have fewer pixels without their edges keep them."""
-_RASTER_PARCEL_PX = 64
-"""Components of a label raster are cut along this lattice, so that a class is never one parcel."""
+_SQUARE_PX = 64
+"""A continuous raster has no parcels: squares of this size are held out instead."""
 _SEED = 20_240_517
 
 
@@ -116,12 +116,13 @@ class RasterLabels(Labels):
     threshold: float | None
 
     def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
-        """See Labels. Connected pixels of one class are a parcel."""
+        """See Labels. Connected pixels of one class are a parcel; of a raster cut in two, squares of 640 m are."""
         found = read_window(self.ref, grid.epsg, grid.transform(tile), (grid.size, grid.size))[0]
         missing = np.ma.getmaskarray(found)
         codes = self._codes(found.data)
         codes[missing] = -1
-        return TileLabels(codes, _components(codes, tile))
+        groups = _components(codes) if self.threshold is None else _squares(codes.shape)
+        return TileLabels(codes, (tile.row * 100_003 + tile.col) * 10_000_019 + groups)
 
     def _codes(self, values: np.ndarray) -> np.ndarray:
         if self.threshold is not None:
@@ -132,17 +133,19 @@ class RasterLabels(Labels):
         return codes
 
 
-def _components(codes: np.ndarray, tile: TileId) -> np.ndarray:
-    """Number the connected areas of each class, cut along a lattice, differently in every tile."""
-    rows, cols = np.indices(codes.shape) // _RASTER_PARCEL_PX
-    lattice = rows * (codes.shape[1] // _RASTER_PARCEL_PX + 1) + cols
+def _components(codes: np.ndarray) -> np.ndarray:
+    """Number the connected areas of each class, from 0."""
     components = np.zeros(codes.shape, np.int64)
     for code in np.unique(codes[codes >= 0]):
-        numbered, count = ndimage.label(codes == code)
+        numbered, _ = ndimage.label(codes == code)
         components = np.where(codes == code, numbered + components.max(), components)
-        del count
-    combined = components * (lattice.max() + 1) + lattice
-    return (tile.row * 100_003 + tile.col) * 10_000_019 + combined
+    return components
+
+
+def _squares(shape: tuple[int, int]) -> np.ndarray:
+    """Number squares of a lattice, from 0."""
+    rows, cols = np.indices(shape) // _SQUARE_PX
+    return rows * (shape[1] // _SQUARE_PX + 1) + cols
 
 
 def read_labels(path: str, column: str, legend: Legend | None, threshold: str) -> Labels:

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
     legend = read_legend(arguments.legend) if arguments.legend else None
     labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
-    plan = _plan(arguments, labels)
+    plan = plan_labels(arguments, labels)
     tiles = labelled_tiles(plan, labels)
     with stage("samples", len(tiles)) as advance:
         table = collect_samples(plan, labels, tiles, advance)
@@ -55,7 +55,7 @@ def _keep(card: ModelCard, fitted: Fitted, out: str) -> int:
     return 0
 
 
-def _plan(arguments: argparse.Namespace, labels: Labels) -> Plan:
+def plan_labels(arguments: argparse.Namespace, labels: Labels) -> Plan:
     """The labels' area as a job whose tiles are only read."""
     request = MapRequest(
         aoi=labels.aoi,
