@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steps.errors import ModelError
 from steps.features import Features
 from steps.forest import Forest, classify
 from steps.model.card import NODATA_CLASS, ModelCard
@@ -26,7 +27,12 @@ class ClassifiedBlock:
 def classify_block(
     features: Features, forest: Forest, card: ModelCard, *, probabilities: bool = False, threads: int = 1
 ) -> ClassifiedBlock:
-    """Classify the pixels that were seen clear; the others are nodata, never a guess."""
+    """Classify the pixels that were seen clear; the others are nodata, never a guess.
+
+    Raises ModelError when forest and card do not fit.
+    """
+    if forest.classes != len(card.classes):
+        raise ModelError(f"the model has {forest.classes} classes, its card {len(card.classes)}", "train it again")
     shape = features.clear.shape
     known = features.clear.ravel() > 0
     values = features.values.values.reshape(features.values.shape[0], -1)

@@ -133,9 +133,8 @@ def test_versions_and_aliases(tmp_path: Path, registry: Settings) -> None:
 def _set_alias(settings: Settings, name: str, alias: str, version: str) -> None:
     from mlflow import MlflowClient
 
-    MlflowClient(registry_uri=f"sqlite:///{settings.home / 'mlflow.db'}").set_registered_model_alias(
-        name, alias, version
-    )
+    uri = f"sqlite:///{settings.home / 'mlflow.db'}"
+    MlflowClient(registry_uri=uri, tracking_uri=uri).set_registered_model_alias(name, alias, version)
 
 
 def test_a_registered_model_outlives_its_folder(tmp_path: Path, registry: Settings) -> None:
@@ -193,5 +192,5 @@ def test_mlflow_loads_the_folder(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x)
     command = [sys.executable, "-c", code, folder, tmp_path / "p.npy", tmp_path / "x.npy"]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    subprocess.run(command, env=quiet, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, env=quiet, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), booster.inplace_predict(x))
