@@ -95,7 +95,7 @@ def read_layout(fetch: Fetch) -> TiffLayout:
     """The layout of the first image of a file; raises UnsupportedTiff or BrokenTiff."""
     try:
         return _layout(_Directory(_Buffered(fetch)))
-    except (struct.error, IndexError, OverflowError) as error:
+    except (struct.error, LookupError, ArithmeticError, ValueError, TypeError) as error:
         raise BrokenTiff(f"its TIFF directory is damaged or cut short ({error})") from None
 
 
@@ -134,10 +134,8 @@ class _Directory:
 
     def numbers(self, tag: int, default: tuple[float, ...] = ()) -> tuple[Any, ...]:
         """A tag's values; raises BrokenTiff when it is absent and there is no default."""
-        if tag not in self._entries:
-            if default:
-                return default
-            raise BrokenTiff(f"it lacks TIFF tag {tag}")
+        if tag not in self._entries and default:
+            return default
         code, count, data = self._values(tag)
         return self._unpack(f"{count}{code}", data)
 
@@ -168,6 +166,8 @@ class _Directory:
 
     def _values(self, tag: int) -> tuple[str, int, bytes]:
         """Code, count and bytes of a tag's values."""
+        if tag not in self._entries:
+            raise BrokenTiff(f"it lacks TIFF tag {tag}")
         kind, count, inline = self._entries[tag]
         if kind not in _TYPES or count > _MAX_ENTRIES:
             raise BrokenTiff(f"TIFF tag {tag} has type {kind} and {count} values")
@@ -240,6 +240,8 @@ def _corner(tags: _Directory) -> tuple[float, float, float]:
     if not tags.has(_PIXEL_SCALE) or not tags.has(_TIE_POINT) or tags.has(_MATRIX):
         raise UnsupportedTiff("its georeferencing is not a pixel size and a corner")
     (width, height, *_), (col, row, _, x, y, *_) = tags.numbers(_PIXEL_SCALE), tags.numbers(_TIE_POINT)
+    if not np.isfinite([width, height, col, row, x, y]).all():
+        raise BrokenTiff("its georeferencing is not of numbers")
     if width <= 0 or abs(width - height) > 1e-9 * width:
         raise UnsupportedTiff(f"its pixels are {width} x {height}")
     half = 0.5 if _geo_key(tags, _RASTER_TYPE) == _PIXEL_IS_POINT else 0.0
