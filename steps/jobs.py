@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from steps.calibration import learn
 from steps.local import Crew, run_tiles
 from steps.model.grid import TileId
 from steps.model.job import Coverage, JobRecord, Phase, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
 from steps.progress import Advance, stage
 from steps.publish import Extras, gate_job, mosaic_job, publish_job
 from steps.records import Records
+from steps.settings import Settings
 from steps.store import Store
 from steps.tile import find_result
 from steps.work import read_outcomes
@@ -24,6 +26,7 @@ _log = structlog.get_logger()
 class Workshop:
     """Where a job's results and records go, and who works on it."""
 
+    settings: Settings
     store: Store
     store_url: str
     records: Records
@@ -37,7 +40,8 @@ def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] 
     """
     record = _begin(plan, shop)
     try:
-        _do_tiles(plan, shop, [entry.tile for entry in plan.tiles] if ids is None else ids)
+        computed = _do_tiles(plan, shop, [entry.tile for entry in plan.tiles] if ids is None else ids)
+        learn(plan, computed, shop.settings)
         coverage = gate_job(plan, shop.store)
         href = ""
         if coverage.phase is not Phase.FAILED:
@@ -67,16 +71,23 @@ def stored_tiles(plan: Plan, store: Store) -> set[TileId]:
     return {entry.tile for entry in plan.tiles if find_result(plan.tile_job(entry), store)}
 
 
-def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> None:
-    """Stored tiles need no worker: they are only noted as this job's."""
+def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> list[TileOutcome]:
+    """What was computed. Stored tiles need no worker: they are only noted as this job's."""
     stored = stored_tiles(plan, shop.store)
+    computed: list[TileOutcome] = []
     idle = Crew(workers=1, threads=1, memory_mb=shop.crew.memory_mb)
     with stage("tiles", len(ids)) as advance:
         on_done = _note(plan, shop, advance)
         for tile in ids:
             if tile in stored:
                 run_tiles(plan, [tile], shop.store_url, idle, on_done)
-        run_tiles(plan, [tile for tile in ids if tile not in stored], shop.store_url, shop.crew, on_done)
+
+        def on_computed(outcome: TileOutcome) -> None:
+            computed.append(outcome)
+            on_done(outcome)
+
+        run_tiles(plan, [tile for tile in ids if tile not in stored], shop.store_url, shop.crew, on_computed)
+    return computed
 
 
 @dataclass(frozen=True, slots=True)

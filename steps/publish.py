@@ -32,6 +32,7 @@ from steps.seams import seam_score
 from steps.stac import MapFacts, MapFile, MapRaster, map_item
 from steps.store import Store
 from steps.work import read_outcomes
+from steps.zones import parcel_table, parcels_of, zone_table, zones_of
 
 FACTS = "facts.json"
 
@@ -205,7 +206,11 @@ def _areas_csv(rows: Sequence[AreaRow]) -> str:
 def _write_tables(folder: Path, rasters: Mapping[str, Path], facts: MosaicFacts, extras: Extras) -> list[DataTable]:
     """Zones and parcels as files, and as tables of the report."""
     tables: list[DataTable] = []
-    del folder, rasters, facts, extras
+    if extras.zones:
+        tables.append(zone_table(zones_of(rasters["map"], extras.zones, facts.classes, folder), facts.classes))
+    if extras.parcels:
+        made = parcels_of(rasters["map"], rasters["confidence"], extras.parcels, facts.classes, folder)
+        tables.append(parcel_table(made))
     return tables
 
 

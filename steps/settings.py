@@ -47,11 +47,13 @@ _VARIABLES = {
     "GEOCROP_CACHE_MB": "cache_mb",
     "GEOCROP_LOG_FORMAT": "log_format",
 }
+_ELSEWHERE = {"GEOCROP_HOME", "GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
+"""Read below, by `task bench` and by the tests."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from variables; raises UsageError on a GEOCROP_ variable that is unknown or malformed."""
-    known = {*_VARIABLES, "GEOCROP_HOME"}
+    known = {*_VARIABLES, *_ELSEWHERE}
     if unknown := sorted(name for name in environ if name.startswith("GEOCROP_") and name not in known):
         raise UsageError(f"unknown variable {unknown[0]}", f"known are {', '.join(sorted(known))}")
     default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
@@ -65,5 +67,5 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 @functools.cache
 def settings() -> Settings:
-    """This process's settings."""
+    """The settings of this process."""
     return read_settings(os.environ)

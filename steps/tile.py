@@ -60,8 +60,8 @@ def feature_strips(
 ) -> Iterator[FeatureStrip]:
     """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
 
-    Training and mapping both come through here. `following` are the tiles that this process does next: blocks that reach
-    into them are kept. Raises ReadError or SceneError, naming the scene.
+    Training and mapping both come through here. `following` are the tiles that this process does next: blocks
+    that reach into them are kept. Raises ReadError or SceneError, naming the scene.
     """
     watch = watch or Stopwatch()
     spec = job.card.spec

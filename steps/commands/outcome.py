@@ -16,7 +16,7 @@ _FILES = ("map.tif", "confidence.tif", "areas.csv", "report.html", "item.json")
 def workshop(store_url: str, configured: Settings, workers: int) -> Workshop:
     """The store, the records and the workers of this machine."""
     store = open_store(store_url, configured)
-    return Workshop(store, store.href(""), open_records(configured), crew_of(configured, workers))
+    return Workshop(configured, store, store.href(""), open_records(configured), crew_of(configured, workers))
 
 
 def say_coverage(plan: Plan, coverage: Coverage, shop: Workshop) -> int:

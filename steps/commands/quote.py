@@ -8,6 +8,7 @@ import msgspec
 
 from steps.calibration import load
 from steps.jobs import stored_tiles
+from steps.local import crew_of
 from steps.prepare import encode_plan, make_plan
 from steps.quote import quote
 from steps.requests import build_request
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     request, card = build_request(arguments, settings())
     plan = make_plan(request, card, probe=not arguments.no_probe)
     stored = {str(tile) for tile in stored_tiles(plan, open_store(arguments.out, settings()))}
-    answer = quote(plan, load(settings()), stored)
+    answer = quote(plan, load(settings()), stored, crew_of(settings(), arguments.workers).workers)
     if arguments.plan:
         Path(arguments.plan).write_bytes(encode_plan(plan))
     text = msgspec.json.format(msgspec.json.encode(answer)).decode() if arguments.json else str(answer)

@@ -1,1 +1,1 @@
-"""Compiled loops (numba). They release the GIL and run on threads of ours: numba's own threads are not safe everywhere."""
+"""Compiled loops (numba). They release the GIL and run on threads of ours: numba's own are not safe everywhere."""

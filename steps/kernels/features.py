@@ -66,7 +66,7 @@ def count_usable(mask, members, member_first, counts, total):
 
 @njit(**_JIT)
 def find_gaps(counts, gap_limit, before, after, weight):
-    """For each (period, x2): the periods to fill from and the weight of the later; before = -1 where it stays missing."""
+    """For each (period, x2): periods to fill from and weight of the later; before = -1 where it stays missing."""
     periods, width2 = counts.shape
     for x in range(width2):
         last = -1

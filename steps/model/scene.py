@@ -1,4 +1,4 @@
-"""Scenes: STAC items, normalised. Bands go by common names (`red`, `rededge1`, `swir16`), whatever the provider says."""
+"""Scenes: STAC items, normalised. Bands go by common names (`red`, `swir16`), whatever the provider says."""
 
 import datetime as dt
 from typing import Any

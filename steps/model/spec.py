@@ -123,10 +123,10 @@ def _problems(spec: FeatureSpec) -> Iterator[str]:
 def _unknown_names(spec: FeatureSpec) -> Iterator[str]:
     for index in spec.indices:
         if unknown := {*index.numerator, *index.denominator} - {*spec.bands}:
-            yield f"index {index.name} uses {sorted(unknown)[0]}, which is not among its bands"
+            yield f"index {index.name} uses {min(unknown)}, which is not among its bands"
     used = (*spec.composites, *spec.amplitudes, *spec.phenology, *(entry.of for entry in spec.percentiles))
     if unknown := set(used) - {*spec.sources}:
-        yield f"{sorted(unknown)[0]} is neither a band nor an index of it"
+        yield f"{min(unknown)} is neither a band nor an index of it"
     if any(not 0 <= percent <= 100 for entry in spec.percentiles for percent in entry.percents):
         yield "percentiles are whole numbers from 0 to 100"
     if any(layer.kind not in {"static", "sentinel1"} for layer in spec.layers):

@@ -49,7 +49,7 @@ def _table() -> tuple[SampleTable, tuple[ClassDef, ...]]:
     labels = read_labels(arguments.labels, arguments.label_column, None, "")
     plan = plan_labels(arguments, labels)
     tiles = labelled_tiles(plan, labels)
-    parcels = read_labels(str(data() / "labels.geojson"), "class", None, "")
+    parcels = read_labels(str(data() / "labels.geojson"), "code", labels.legend, "")
     tiles = {tile: TileLabels(laid.codes, _parcels(laid, parcels, plan, tile)) for tile, laid in tiles.items()}
     return collect_samples(plan, labels, tiles, _quiet), labels.legend.classes
 
@@ -59,10 +59,13 @@ def _quiet(_steps: int = 1, _note: str = "") -> None:
 
 
 def _parcels(laid: TileLabels, parcels: Labels, plan: Plan, tile: TileId) -> np.ndarray:
-    """The polygon that each labelled pixel is nearest to: the register's parcels, not connected areas."""
-    found = parcels.on(plan.grid, tile).groups
-    nearest = ndimage.distance_transform_edt(found < 0, return_distances=False, return_indices=True)
-    return np.where(laid.codes >= 0, found[tuple(nearest)], -1)
+    """The nearest polygon of its own class for each labelled pixel: the register's parcels, not connected areas."""
+    polygons = parcels.on(plan.grid, tile)
+    groups = np.full(laid.codes.shape, -1, np.int64)
+    for code in np.unique(laid.codes[laid.codes >= 0]):
+        nearest = ndimage.distance_transform_edt(polygons.codes != code, return_distances=False, return_indices=True)
+        groups = np.where(laid.codes == code, polygons.groups[tuple(nearest)], groups)
+    return groups
 
 
 def summary(scores: dict[str, Any]) -> str:
