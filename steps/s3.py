@@ -1,6 +1,7 @@
 """The S3 store, through the minio client: works against any S3 server."""
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +9,24 @@ from pathlib import Path
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from steps.errors import GeoCropError, StoreError, UsageError
 from steps.settings import Settings
-from steps.store import MissingObject, Store, checked
+from steps.store import MissingObject, Store, checked, checked_prefix, free_mb
 
 _PART_BYTES = 16 * 2**20
 _MISSING = {"NoSuchKey", "NoSuchObject"}
-_LATER = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "XMinioServerNotInitialized"}
+_LATER = {
+    *("InternalError", "OperationAborted", "RequestTimeout", "ServerBusy", "ServiceUnavailable", "SlowDown"),
+    *("SlowDownRead", "SlowDownWrite", "TooManyRequests", "XMinioServerNotInitialized", "XMinioStorageFull"),
+}
+_CREDENTIALS = "check GEOCROP_S3_ACCESS_KEY and GEOCROP_S3_SECRET_KEY, and what they may do in this bucket"
+_REMEDIES = {
+    "NoSuchBucket": "create the bucket, or correct the store's address",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "EntityTooLarge": "the server's limit on object sizes is too small",
+}
 
 
 def open_s3(url: str, settings: Settings) -> Store:
@@ -28,20 +39,27 @@ def open_s3(url: str, settings: Settings) -> Store:
             f"store {url} needs an S3 server",
             "set GEOCROP_S3_ENDPOINT, GEOCROP_S3_ACCESS_KEY and GEOCROP_S3_SECRET_KEY",
         )
-    client = Minio(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        secure=settings.s3_secure,
-        region=settings.s3_region,
-        http_client=_http(),
-    )
-    return S3Store(client, bucket, prefix.strip("/"))
+    return S3Store(_client(settings), bucket, checked(prefix.strip("/")) if prefix.strip("/") else "")
+
+
+def _client(settings: Settings) -> Minio:
+    try:
+        return Minio(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            secure=settings.s3_secure,
+            region=settings.s3_region,
+            http_client=_http(),
+        )
+    except ValueError as error:
+        message = f"GEOCROP_S3_ENDPOINT={settings.s3_endpoint!r} is not an address: {error}"
+        raise UsageError(message, "write host:port; GEOCROP_S3_SECURE says whether it speaks TLS") from error
 
 
 def _http() -> urllib3.PoolManager:
     """Short patience: what fails for long is the caller's to try again."""
-    retries = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504))
+    retries = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504))
     return urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=60), retries=retries, maxsize=8)
 
 
@@ -53,10 +71,14 @@ class S3Store:
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See Store."""
-        with tempfile.NamedTemporaryFile(prefix="geocrop-upload-") as file:
-            file.write(data)
-            file.flush()
-            self.put_file(key, Path(file.name))
+        with self._translated(key):
+            self._client.put_object(
+                bucket_name=self._bucket,
+                object_name=self._name(key),
+                data=io.BytesIO(data),
+                length=len(data),
+                part_size=_PART_BYTES,
+            )
 
     def put_file(self, key: str, path: Path) -> None:
         """See Store. Files over 16 MB go up in parts."""
@@ -80,9 +102,8 @@ class S3Store:
     def local_path(self, key: str) -> Iterator[Path]:
         """See Store."""
         with tempfile.TemporaryDirectory(prefix="geocrop-object-") as folder:
-            path = Path(folder) / key.rpartition("/")[2]
-            with self._translated(key):
-                self._client.fget_object(bucket_name=self._bucket, object_name=self._name(key), file_path=str(path))
+            path = Path(folder) / checked(key).rpartition("/")[2]
+            self._download(key, path)
             yield path
 
     def exists(self, key: str) -> bool:
@@ -102,9 +123,9 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
         start = f"{self._prefix}/" if self._prefix else ""
-        with self._translated(prefix):
+        with self._translated(checked_prefix(prefix)):
             found = self._client.list_objects(bucket_name=self._bucket, prefix=start + prefix, recursive=True)
-            names = sorted(str(entry.object_name) for entry in found)
+            names = sorted(str(entry.object_name) for entry in found if not entry.is_dir)
         return (name.removeprefix(start) for name in names)
 
     def delete(self, key: str) -> None:
@@ -119,25 +140,39 @@ class S3Store:
     def _name(self, key: str) -> str:
         return f"{self._prefix}/{checked(key)}" if self._prefix else checked(key)
 
+    def _download(self, key: str, path: Path) -> None:
+        with self._translated(key):
+            try:
+                self._client.fget_object(bucket_name=self._bucket, object_name=self._name(key), file_path=str(path))
+            except OSError as error:
+                message = f"{self.href(key)} could not be brought to {path.parent}: {error.strerror}"
+                raise StoreError(message, f"{free_mb(path.parent)} MB are free there; TMPDIR chooses") from error
+
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Foreign errors become ours: missing, refused, or later."""
+        """Foreign errors become ours: missing, refused, or later. None of them carries a secret."""
         try:
             yield
         except S3Error as error:
             raise self._s3_error(error, key) from error
         except ServerError as error:
             raise StoreError(f"{self.href(key)}: the S3 server failed ({error})", "try again") from error
-        except (urllib3.exceptions.HTTPError, MinioException) as error:
-            raise StoreError(f"{self.href(key)}: no answer from the S3 server", f"check it ({error})") from error
+        except (HTTPError, MinioException) as error:
+            raise self._unanswered(error, key) from error
+        except ValueError as error:
+            raise UsageError(f"{self.href(key)} is no address of an object: {error}", "correct the store's") from error
 
     def _s3_error(self, error: S3Error, key: str) -> GeoCropError:
-        if error.code in _MISSING:
+        code, status = str(error.code), getattr(error.response, "status", 0)
+        if code in _MISSING:
             return MissingObject(key, self.href(""))
-        if error.code == "NoSuchBucket":
-            return UsageError(f"bucket {self._bucket} does not exist", "create it, or correct --out")
-        if error.code in _LATER:
-            return StoreError(f"{self.href(key)}: {error.code}", "try again")
-        return UsageError(
-            f"{self.href(key)}: the S3 server refuses ({error.code})", "check GEOCROP_S3_ACCESS_KEY and _SECRET_KEY"
-        )
+        if code in _LATER or status >= 500:
+            return StoreError(f"{self.href(key)}: the S3 server says {code}", "try again")
+        return UsageError(f"{self.href(key)}: the S3 server refuses ({code})", _REMEDIES.get(code, _CREDENTIALS))
+
+    def _unanswered(self, error: Exception, key: str) -> GeoCropError:
+        cause = error.reason if isinstance(error, MaxRetryError) else error
+        if isinstance(cause, SSLError):
+            message = f"{self.href(key)}: no TLS connection to the S3 server ({cause})"
+            return UsageError(message, "check GEOCROP_S3_SECURE and the server's certificate")
+        return StoreError(f"{self.href(key)}: no answer from the S3 server ({cause})", "check that it runs; try again")

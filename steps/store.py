@@ -1,8 +1,10 @@
 """Where results lie: a folder, S3 or memory behind one protocol. Writes are atomic or invisible."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -16,6 +18,10 @@ from steps.settings import Settings
 
 _TEMPORARY = ".geocrop-tmp-"
 _STALE_SECONDS = 24 * 3600
+"""A temporary file that nobody has written to for so long belongs to a writer that was killed."""
+_NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+_NEVER = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+"""What the operating system refuses today, and will refuse again."""
 
 
 class MissingObject(DataError):  # noqa: N818 - named for what is the matter
@@ -29,8 +35,8 @@ class MissingObject(DataError):  # noqa: N818 - named for what is the matter
 class Store(Protocol):
     """Objects by key. A reader never sees a part of an object, whatever happens to the writer.
 
-    Keys are relative, of `/`-separated parts without `.` and `..`. All methods raise StoreError when the store can not
-    be reached now, and UsageError when it refuses us.
+    Keys are relative, of `/`-separated parts without `.` and `..`; no key lies below another as if that were a folder.
+    All methods raise StoreError when the store can not do it now, and UsageError when it refuses us or the key.
     """
 
     def put_bytes(self, key: str, data: bytes) -> None:
@@ -52,7 +58,7 @@ class Store(Protocol):
         """Its bytes; raises MissingObject."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys that start with a prefix, sorted."""
+        """Keys that start with a prefix, which need not end at a `/`; sorted."""
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -67,24 +73,33 @@ def open_store(url: str, settings: Settings) -> Store:
         from steps.s3 import open_s3  # noqa: PLC0415 - the client is only needed here
 
         return open_s3(url, settings)
-    if "://" in url:
-        raise UsageError(f"store {url} is neither a folder nor s3://", "give a folder or s3://bucket/prefix")
+    if "://" in url or not url:
+        raise UsageError(f"store {url!r} is neither a folder nor s3://", "give a folder or s3://bucket/prefix")
     return FolderStore(Path(url))
 
 
 def checked(key: str) -> str:
     """The key, if it is one; raises UsageError for a key that could leave the store."""
     parts = key.split("/")
-    if not key or any(part in {"", ".", ".."} for part in parts) or "\\" in key or "\0" in key:
+    if not key.isprintable() or "\\" in key or any(part in {"", ".", ".."} for part in parts):
         raise UsageError(f"{key!r} is not an object key", "keys are relative, without . and ..")
+    if parts[-1].startswith(_TEMPORARY):
+        raise UsageError(f"{key!r} is not an object key", f"names that begin with {_TEMPORARY} are taken")
     return key
 
 
+def checked_prefix(prefix: str) -> str:
+    """The beginning of a key, if it is one; raises UsageError for one that could leave the store."""
+    checked(f"{prefix}x")
+    return prefix
+
+
 class FolderStore:
-    """Objects are files below a folder."""
+    """Objects are files below a folder, which is made with the first of them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
+        self._swept: set[Path] = set()
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See Store."""
@@ -93,61 +108,107 @@ class FolderStore:
 
     def put_file(self, key: str, path: Path) -> None:
         """See Store."""
-        with self._placing(key) as temporary:
+        with path.open("rb"), self._placing(key) as temporary:
             shutil.copyfile(path, temporary)
 
     def get_bytes(self, key: str) -> bytes:
         """See Store."""
-        with self.local_path(key) as path:
+        path = self._found(key)
+        with self._reading(key):
             return path.read_bytes()
 
     @contextlib.contextmanager
     def local_path(self, key: str) -> Iterator[Path]:
         """See Store."""
-        path = self._folder / checked(key)
-        if not path.is_file():
-            raise MissingObject(key, str(self._folder))
-        yield path
+        yield self._found(key)
 
     def exists(self, key: str) -> bool:
         """See Store."""
-        return (self._folder / checked(key)).is_file()
+        try:
+            self._found(key)
+        except MissingObject:
+            return False
+        return True
 
     def size(self, key: str) -> int:
         """See Store."""
-        with self.local_path(key) as path:
+        path = self._found(key)
+        with self._reading(key):
             return path.stat().st_size
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
-        base = self._folder / prefix.rpartition("/")[0]
-        files = (path for path in base.rglob("*") if path.is_file() and not path.name.startswith(_TEMPORARY))
-        keys = (path.relative_to(self._folder).as_posix() for path in files)
+        base = self._folder / checked_prefix(prefix).rpartition("/")[0]
+        keys = (path.relative_to(self._folder).as_posix() for path in _files(base))
         return iter(sorted(key for key in keys if key.startswith(prefix)))
 
     def delete(self, key: str) -> None:
         """See Store."""
-        (self._folder / checked(key)).unlink(missing_ok=True)
+        with contextlib.suppress(MissingObject):
+            path = self._found(key)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _refused(error, f"{path} cannot be removed", self._folder) from error
 
     def href(self, key: str) -> str:
         """See Store."""
         return str(self._folder / key) if key else str(self._folder)
 
+    def _found(self, key: str) -> Path:
+        path = self._folder / checked(key)
+        with self._reading(key):
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise MissingObject(key, str(self._folder))
+        return path
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NOTHING_THERE:
+                raise MissingObject(key, str(self._folder)) from error
+            raise _refused(error, f"{self._folder / key} cannot be read", self._folder) from error
+
     @contextlib.contextmanager
     def _placing(self, key: str) -> Iterator[Path]:
-        """A temporary file that gets the object's name when it is complete and on disk."""
+        """A temporary file beside the object, which gets its name when it is complete and on disk."""
         target = self._folder / checked(key)
         temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep(target.parent)
             yield temporary
             _sync(temporary)
             temporary.replace(target)
         except OSError as error:
-            raise _refused(error, target, self._folder) from error
+            raise _refused(error, f"{target} cannot be written", self._folder) from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove, once per folder, what killed writers left behind; their files are never anyone's object."""
+        if folder in self._swept:
+            return
+        self._swept.add(folder)
+        limit = time.time() - _STALE_SECONDS
+        for path in folder.glob(f"{_TEMPORARY}*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+
+
+def _files(base: Path) -> Iterator[Path]:
+    """Every object's file below a folder; none when there is no such folder."""
+    for folder, _, names in os.walk(base, onerror=_raise_refused):
+        yield from (Path(folder, name) for name in names if not name.startswith(_TEMPORARY))
+
+
+def _raise_refused(error: OSError) -> None:
+    if error.errno not in _NOTHING_THERE:
+        raise _refused(error, f"{error.filename} cannot be listed", Path(error.filename)) from error
 
 
 def _sync(path: Path) -> None:
@@ -158,21 +219,20 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _refused(error: OSError, target: Path, folder: Path) -> StoreError | UsageError:
+def _refused(error: OSError, what: str, folder: Path) -> StoreError | UsageError:
     """The operating system's refusal, as an error that says what to do."""
-    if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError):
-        return UsageError(f"{target} cannot be written: {error.strerror}", "choose a folder that you may write to")
-    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    return StoreError(f"{target} could not be written: {error.strerror}", f"{free / 2**20:.0f} MB are free there")
+    said = f"{what}: {error.strerror}"
+    if error.errno in _NEVER:
+        return UsageError(said, "choose a folder that you may write to, or have its permissions changed")
+    return StoreError(said, f"{free_mb(folder)} MB are free there; free some, or choose another folder")
 
 
-def sweep(folder: Path, older_than: float = _STALE_SECONDS) -> int:
-    """Remove temporary files that killed writers left behind; how many there were."""
-    limit = time.time() - older_than
-    stale = [path for path in folder.rglob(f"{_TEMPORARY}*") if path.stat().st_mtime < limit]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return len(stale)
+def free_mb(folder: Path) -> int:
+    """Free space where a folder lies or will lie, in MB."""
+    for path in (folder, *folder.parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(path).free // 2**20
+    return 0
 
 
 class MemoryStore:
@@ -214,6 +274,7 @@ class MemoryStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
+        checked_prefix(prefix)
         return iter(sorted(key for key in self._objects if key.startswith(prefix)))
 
     def delete(self, key: str) -> None:
@@ -222,4 +283,4 @@ class MemoryStore:
 
     def href(self, key: str) -> str:
         """See Store."""
-        return f"memory:{key}"
+        return f"memory:{key}" if key else "memory:"
