@@ -23,6 +23,7 @@ _LATER = {
 }
 _CREDENTIALS = "check GEOCROP_S3_ACCESS_KEY and GEOCROP_S3_SECRET_KEY, and what they may do in this bucket"
 _REMEDIES = {
+    "InvalidBucketName": "correct the store's address",
     "NoSuchBucket": "create the bucket, or correct the store's address",
     "RequestTimeTooSkewed": "set this machine's clock",
     "EntityTooLarge": "the server's limit on object sizes is too small",
@@ -160,7 +161,9 @@ class S3Store:
         except (HTTPError, MinioException) as error:
             raise self._unanswered(error, key) from error
         except ValueError as error:
-            raise UsageError(f"{self.href(key)} is no address of an object: {error}", "correct the store's") from error
+            raise UsageError(
+                f"{self.href(key)} is no address of an object: {error}", "correct the store's address"
+            ) from error
 
     def _s3_error(self, error: S3Error, key: str) -> GeoCropError:
         code, status = str(error.code), getattr(error.response, "status", 0)

@@ -1,6 +1,7 @@
 """A real S3 server on loopback: SeaweedFS, with identities, so that a wrong secret is refused."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -113,8 +114,6 @@ def _wait(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None
 
 
 def _probe(client: Minio, server: S3Server) -> str:
-    import io  # noqa: PLC0415
-
     client.put_object(bucket_name=server.bucket, object_name="probe", data=io.BytesIO(b"any"), length=3)
     return "probe"
 
