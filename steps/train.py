@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import xgboost
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold
 
 from steps.errors import LabelError
@@ -56,7 +56,8 @@ class Fitted:
 
 def fit(table: SampleTable, classes: tuple[ClassDef, ...]) -> Fitted:
     """Train on all samples; score by cross-validation. Same samples, same bytes."""
-    present = tuple(entry for entry in classes if (table.codes == entry.code).any())
+    ordered = sorted(classes, key=lambda entry: entry.code)
+    present = tuple(entry for entry in ordered if (table.codes == entry.code).any())
     targets = np.searchsorted([entry.code for entry in present], table.codes)
     booster = _train(table.features, targets, table.groups, len(present))
     return Fitted(bytes(booster.save_raw("json")), present, _scores(table, targets, present))
@@ -89,21 +90,26 @@ def _cross_validated(
     table: SampleTable, targets: np.ndarray, folds: Sequence[Fold], classes: tuple[ClassDef, ...]
 ) -> dict[str, Any]:
     """Scores of predictions for samples whose whole group was held out. Classes of one group cannot be found then."""
-    predicted = np.full(len(targets), -1)
+    predicted = np.empty_like(targets)
 
     def run(fold: Fold) -> None:
         train, test = fold
-        known = np.unique(targets[train])
-        if len(known) > 1:
-            numbers = np.searchsorted(known, targets[train])
-            booster = _train(table.features[train], numbers, table.groups[train], len(known))
-            found = booster.inplace_predict(table.features[test])
-            predicted[test] = known[found.reshape(len(test), -1).argmax(axis=1)]
+        predicted[test] = _predicted(table, targets, train, test)
 
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(run, folds))
-    done = predicted >= 0
-    return score(targets[done], predicted[done], classes) if done.any() else {}
+    return score(targets, predicted, classes) if folds else {}
+
+
+def _predicted(table: SampleTable, targets: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Class numbers of the samples `test` by a learner of the samples `train`, which can only find their classes."""
+    known = np.unique(targets[train])
+    if len(known) == 1 or len(test) == 0:
+        return np.full(len(test), known[0])
+    numbers = np.searchsorted(known, targets[train])
+    booster = _train(table.features[train], numbers, table.groups[train], len(known))
+    found: np.ndarray = known[booster.inplace_predict(table.features[test]).argmax(axis=1)]
+    return found
 
 
 def _folds(targets: np.ndarray, groups: np.ndarray, most: int) -> list[Fold]:
@@ -121,10 +127,9 @@ def score(truth: np.ndarray, predicted: np.ndarray, classes: tuple[ClassDef, ...
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=numbers, zero_division=0.0
     )
-    present = np.isin(truth, np.unique(truth))
     return {
         "overall accuracy": round(float((truth == predicted).mean()), 4),
-        "balanced accuracy": round(float(balanced_accuracy_score(truth[present], predicted[present])), 4),
+        "balanced accuracy": round(float(recall[support > 0].mean()), 4),
         "samples": len(truth),
         "classes": {
             entry.name: {

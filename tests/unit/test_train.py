@@ -71,3 +71,36 @@ def test_two_classes_of_one_code_are_refused() -> None:
     twice = type(fitted)(fitted.model_bytes, (CLASSES[0], CLASSES[0]), {})
     with pytest.raises(LabelError, match="share a code"):
         make_card("any", standard_spec(["red", "nir"]), twice, {})
+
+
+def test_classes_in_any_order_make_the_same_model() -> None:
+    """The learner numbers classes by code, whatever order the legend has."""
+    one, other = fit(any_table(), CLASSES), fit(any_table(), CLASSES[::-1])
+    assert one.model_bytes == other.model_bytes
+    assert one.classes == other.classes
+
+
+@pytest.mark.parametrize("parcels", [2, 3, 4])
+def test_every_sample_is_scored_however_few_parcels_there_are(parcels: int) -> None:
+    """Where the parcels left have one class only, that class is the prediction: a miss, and not left out."""
+    found = fit(any_table(parcels=parcels), CLASSES).scores["parcels held out"]
+    assert found["samples"] == parcels * 20
+    if parcels == 2:
+        assert found["overall accuracy"] == 0.0
+
+
+def test_a_single_parcel_has_no_score() -> None:
+    """Nothing can be held out of one parcel: no score rather than a flattering one."""
+    table = any_table()
+    one = SampleTable(table.features, table.codes, np.zeros_like(table.groups), table.blocks)
+    scores = fit(one, CLASSES).scores
+    assert scores["parcels held out"] == {}
+    assert scores["pixel blocks (optimistic)"]["overall accuracy"] > 0.9
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_labelled_classes() -> None:
+    """A class without labels among those predicted does not count."""
+    classes = (*CLASSES, ClassDef(code=9, name="snow", colour="b39fe1"))
+    found = score(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1]), classes)
+    assert found["balanced accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
+    assert found["confusion (rows: label, columns: map)"]["water"] == {"water": 2, "crop": 0, "snow": 1}
