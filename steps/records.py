@@ -3,13 +3,14 @@
 import contextlib
 import datetime as dt
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from steps.errors import StoreError
+from steps.errors import DataError, GeoCropError, StoreError, UsageError
 from steps.model.grid import TileId
 from steps.model.job import JobRecord, Phase
 from steps.settings import Settings
@@ -28,6 +29,8 @@ _MIGRATIONS = (
     """,
 )
 """One script per version of the schema; `user_version` says how many have run."""
+_HOME = "set GEOCROP_HOME to a folder that you may write to"
+_REFUSED = {"SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY"}
 
 
 class TileRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,7 @@ class Records(Protocol):
         """A job with its tiles counted by phase."""
 
     def jobs(self) -> Iterator[JobRecord]:
-        """All jobs, the last updated first."""
+        """All jobs with their tiles counted by phase, the last updated first."""
 
     def save_tile(self, job: str, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
         """Insert or replace what became of a tile."""
@@ -72,9 +75,9 @@ class SqliteRecords:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{path.parent} cannot be made: {error.strerror}", "set GEOCROP_HOME") from error
+            raise UsageError(f"{path.parent} cannot be made: {error.strerror}", _HOME) from error
         with self._connection() as connection:
-            _migrate(connection)
+            _migrate(connection, path)
 
     def save_job(self, record: JobRecord) -> None:
         """See Records."""
@@ -89,16 +92,12 @@ class SqliteRecords:
     def job(self, job: str) -> JobRecord | None:
         """See Records."""
         with self._connection() as connection:
-            found = connection.execute("select body from jobs where id = ?", (job,)).fetchone()
-            counts = connection.execute("select phase, count(*) from tiles where job = ? group by phase", (job,))
-            tiles = {Phase(phase): count for phase, count in counts}
-        return msgspec.structs.replace(_decoded(found[0]), tiles=tiles) if found else None
+            return next(_jobs(connection, "where id = ?", (job,)), None)
 
     def jobs(self) -> Iterator[JobRecord]:
         """See Records."""
         with self._connection() as connection:
-            rows = connection.execute("select body from jobs order by updated desc").fetchall()
-        return (_decoded(body) for (body,) in rows)
+            return iter(list(_jobs(connection, "order by updated desc, id")))
 
     def save_tile(self, job: str, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
         """See Records."""
@@ -115,40 +114,74 @@ class SqliteRecords:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes all happen at the end, or none of them."""
         try:
-            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"{self._path} cannot be opened: {error}", "set GEOCROP_HOME to a folder of yours"
-            ) from error
+            with contextlib.closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection:
+                _use_wal(connection)
+                connection.execute("pragma synchronous = normal")
+                connection.execute("pragma foreign_keys = on")
+                with connection:
+                    yield connection
+        except sqlite3.DatabaseError as error:
+            raise _refused(error, self._path) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Readers and a writer at once. Two processes that switch a new file to it at once do not wait for each other."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
-            connection.execute("pragma foreign_keys = on")
-            with connection:
-                yield connection
         except sqlite3.OperationalError as error:
-            raise StoreError(f"{self._path}: {error}", "free the disk, or end what holds the file") from error
-        finally:
-            connection.close()
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, once, whoever comes first."""
+def _refused(error: sqlite3.DatabaseError, path: Path) -> GeoCropError:
+    """SQLite's refusal, as an error that says what to do."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+        return DataError(f"{path} is damaged: {error}", "move it away; the maps themselves are in their stores")
+    if any(name.startswith(refused) for refused in _REFUSED):
+        return UsageError(f"{path} cannot be used: {error}", _HOME)
+    return StoreError(f"{path}: {error}", "free the disk, or end what holds the file")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date, once, whoever comes first; raises DataError for a file of a later GeoCrop."""
+    if _version(connection) == len(_MIGRATIONS):
+        return
     connection.execute("begin immediate")
-    (version,) = connection.execute("pragma user_version").fetchone()
+    version = _version(connection)
+    if version > len(_MIGRATIONS):
+        raise DataError(f"{path} is of a later version of GeoCrop", "use that version, or another GEOCROP_HOME")
     for script in _MIGRATIONS[version:]:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)
     connection.execute(f"pragma user_version = {len(_MIGRATIONS)}")
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("pragma user_version").fetchone()[0]
+    return version
+
+
+def _jobs(connection: sqlite3.Connection, clause: str, parameters: tuple[str, ...] = ()) -> Iterator[JobRecord]:
+    """Jobs as they were saved, but for their tiles: these are counted, where there are any."""
+    counted = (
+        "(select json_group_object(phase, n) from (select phase, count(*) n from tiles where job = id group by 1))"
+    )
+    for body, tiles in connection.execute(f"select body, {counted} from jobs {clause}", parameters):  # noqa: S608
+        record = msgspec.json.decode(body, type=JobRecord)
+        counts = msgspec.json.decode(tiles, type=dict[Phase, int])
+        yield msgspec.structs.replace(record, tiles=counts or record.tiles)
+
+
 def _encoded(record: JobRecord) -> str:
     return msgspec.json.encode(record).decode()
-
-
-def _decoded(body: str) -> JobRecord:
-    return msgspec.json.decode(body, type=JobRecord)
 
 
 def _tile(tile: str, phase: str, reason: str, seconds: float, updated: str) -> TileRecord:

@@ -1,0 +1,197 @@
+"""Records of jobs and tiles outlive crashes and are shared by processes."""
+
+import datetime as dt
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from steps.errors import DataError, StoreError, UsageError
+from steps.model.grid import TileId
+from steps.model.job import JobRecord, Phase
+from steps.records import Records, SqliteRecords, open_records
+from steps.settings import Settings
+from steps.testing import any_request
+
+NOBODY = 65534
+SPAWN = multiprocessing.get_context("spawn")
+NOW = dt.datetime(2022, 5, 1, 12, tzinfo=dt.UTC)
+
+
+def any_record(name: str = "any-job", *, minutes: int = 0, **changes: object) -> JobRecord:
+    """A running job, updated some minutes after `NOW`."""
+    fields = {"phase": Phase.RUNNING, "created": NOW, "updated": NOW + dt.timedelta(minutes=minutes)}
+    return JobRecord(id=name, request=any_request(), **(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    """Empty records."""
+    return open_records(Settings(home=tmp_path / "not" / "yet"))
+
+
+def test_a_job_comes_back_as_it_was_saved(records: Records) -> None:
+    """Request, phase, href, error and times are kept."""
+    record = any_record(phase=Phase.FAILED, href="/any/item.json", error="any", store="/any", tiles={Phase.QUEUED: 3})
+    records.save_job(record)
+    assert records.job("any-job") == record
+    assert list(records.jobs()) == [record]
+
+
+def test_an_unknown_job_is_none(records: Records) -> None:
+    """Nothing is made up."""
+    assert records.job("unknown") is None
+    assert records.tiles("unknown") == []
+    assert list(records.jobs()) == []
+
+
+def test_tiles_are_counted_by_phase(records: Records) -> None:
+    """A job's tiles come counted from their own records, alone and in the list; the last one saved holds."""
+    records.save_job(any_record(tiles={Phase.QUEUED: 2}))
+    records.save_tile("any-job", TileId(row=1, col=2), Phase.FAILED, "read-error", 0.5)
+    records.save_tile("any-job", TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
+    records.save_tile("any-job", TileId(row=1, col=1), Phase.SUCCEEDED, "all-cloud", 2.0)
+    records.save_tile("any-job", TileId(row=0, col=9), Phase.FAILED, "worker-lost", 0.0)
+    counts = {Phase.SUCCEEDED: 2, Phase.FAILED: 1}
+    assert [record.tiles for record in (records.job("any-job"), *records.jobs()) if record] == [counts, counts]
+    rows = [(tile.tile, tile.phase, tile.reason, tile.seconds) for tile in records.tiles("any-job")]
+    assert rows == [
+        ("r00000c00009", Phase.FAILED, "worker-lost", 0.0),
+        ("r00001c00001", Phase.SUCCEEDED, "all-cloud", 2.0),
+        ("r00001c00002", Phase.SUCCEEDED, "", 1.5),
+    ]
+
+
+def test_a_job_saved_again_keeps_its_tiles(records: Records) -> None:
+    """Saving a job replaces the job and nothing else."""
+    records.save_job(any_record())
+    records.save_tile("any-job", TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
+    records.save_job(any_record(phase=Phase.SUCCEEDED, minutes=5))
+    job = records.job("any-job")
+    assert job is not None
+    assert (job.phase, job.tiles) == (Phase.SUCCEEDED, {Phase.SUCCEEDED: 1})
+
+
+def test_the_last_updated_job_comes_first(records: Records) -> None:
+    """`geocrop status` shows what moved last on top."""
+    for name, minutes in (("a", 5), ("b", 9), ("c", 1)):
+        records.save_job(any_record(name, minutes=minutes))
+    assert [record.id for record in records.jobs()] == ["b", "a", "c"]
+
+
+@hypothesis_settings(deadline=None, max_examples=30)
+@given(reason=st.text(max_size=80), seconds=st.floats(0, 1e9), name=st.text(min_size=1, max_size=30))
+def test_any_text_is_kept(tmp_path_factory: pytest.TempPathFactory, reason: str, seconds: float, name: str) -> None:
+    """Whatever an error says, it comes back."""
+    if any("\ud800" <= letter <= "\udfff" for letter in reason + name):
+        return
+    records = SqliteRecords(tmp_path_factory.mktemp("records") / "records.db")
+    records.save_job(any_record(name, error=reason))
+    records.save_tile(name, TileId(row=1, col=2), Phase.FAILED, reason, seconds)
+    (tile,) = records.tiles(name)
+    job = records.job(name)
+    assert job is not None
+    assert (tile.reason, tile.seconds, job.error) == (reason, seconds, reason)
+
+
+def _work(path: str, number: int, tiles: int) -> None:
+    records = SqliteRecords(Path(path))
+    records.save_job(any_record(f"job-{number}", minutes=number))
+    for col in range(tiles):
+        records.save_tile(f"job-{number}", TileId(row=number, col=col), Phase.SUCCEEDED, "", 0.1)
+
+
+def test_processes_share_the_file(tmp_path: Path) -> None:
+    """Processes that start on a new file at once, and write at once, lose nothing and fail in nothing."""
+    path = tmp_path / "records.db"
+    workers = [SPAWN.Process(target=_work, args=(str(path), number, 20)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [record.tiles for record in SqliteRecords(path).jobs()] == [{Phase.SUCCEEDED: 20}] * 4
+
+
+def test_a_killed_process_loses_nothing_it_had_saved(tmp_path: Path) -> None:
+    """After `kill -9` the file is whole: tiles saved so far are there, without a gap, and writing goes on."""
+    path = tmp_path / "records.db"
+    records = SqliteRecords(path)
+    worker = SPAWN.Process(target=_work, args=(str(path), 7, 100_000))
+    worker.start()
+    deadline = time.monotonic() + 30
+    while len(records.tiles("job-7")) < 30 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    worker.join()
+    saved = records.tiles("job-7")
+    assert len(saved) >= 30
+    assert [tile.tile for tile in saved] == [str(TileId(row=7, col=col)) for col in range(len(saved))]
+    records.save_tile("job-7", TileId(row=8, col=0), Phase.FAILED, "worker-lost", 0.0)
+    assert len(records.tiles("job-7")) == len(saved) + 1
+
+
+@pytest.fixture
+def closed_home(tmp_path: Path) -> Iterator[Path]:
+    """A home that may not be written to; root becomes nobody, to whom that applies."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0)
+    user = os.geteuid()
+    os.seteuid(user or NOBODY)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o755)
+
+
+def test_a_home_without_permission(closed_home: Path) -> None:
+    """It is said which variable to set; trying again would not help."""
+    for home in (closed_home, closed_home / "below"):
+        with pytest.raises(UsageError, match="GEOCROP_HOME"):
+            open_records(Settings(home=home))
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    """What is not a database is bad data, and is not overwritten."""
+    (tmp_path / "records.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(DataError, match="is damaged"):
+        open_records(Settings(home=tmp_path))
+    assert (tmp_path / "records.db").read_bytes().startswith(b"not a database")
+
+
+def test_a_file_of_a_later_version(tmp_path: Path) -> None:
+    """An older program does not touch a newer file."""
+    open_records(Settings(home=tmp_path))
+    with sqlite3.connect(tmp_path / "records.db") as connection:
+        connection.execute("pragma user_version = 99")
+    connection.close()
+    with pytest.raises(DataError, match="later version"):
+        open_records(Settings(home=tmp_path))
+
+
+def test_a_file_that_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that somebody holds for too long may be free later: 75."""
+    records = open_records(Settings(home=tmp_path))
+    monkeypatch.setattr("steps.records._BUSY_SECONDS", 0.1)
+    holder = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
+    holder.execute("begin exclusive")
+    with pytest.raises(StoreError, match="locked"):
+        records.save_job(any_record())
+    holder.close()
+
+
+def test_records_are_whole_structs(records: Records) -> None:
+    """What is kept of a request is enough to run it again."""
+    records.save_job(any_record())
+    job = records.job("any-job")
+    assert job is not None
+    assert msgspec.json.encode(job.request) == msgspec.json.encode(any_request())
