@@ -3,10 +3,9 @@
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import rasterio
 import rasterio.features
@@ -20,7 +19,7 @@ from steps.aoi import parse_aoi
 from steps.errors import LabelError
 from steps.features import cores
 from steps.layers import pin_raster, read_window
-from steps.legend import Legend, make_legend
+from steps.legend import Legend, make_legend, parse_legend
 from steps.model.aoi import Aoi
 from steps.model.grid import TileGrid, TileId
 from steps.model.job import Plan, RasterRef
@@ -85,6 +84,8 @@ class VectorLabels(Labels):
     column: str
     legend: Legend
     aoi: Aoi
+    projected: "dict[int, geopandas.GeoDataFrame]" = field(default_factory=dict)
+    """The frame by EPSG code of the grids it was laid on."""
 
     def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
         """See Labels. Polygons lose their edge pixels unless they are small; points take the pixel they are in."""
@@ -98,7 +99,9 @@ class VectorLabels(Labels):
         return TileLabels(np.where(groups >= 0, codes[groups], np.int16(-1)), groups)
 
     def _shapes(self, grid: TileGrid, tile: TileId) -> Iterator[tuple[shapely.Geometry, int]]:
-        frame = self.frame.to_crs(grid.epsg)
+        if grid.epsg not in self.projected:
+            self.projected[grid.epsg] = self.frame.to_crs(grid.epsg)
+        frame = self.projected[grid.epsg]
         for position in frame.sindex.query(shapely.box(*grid.bounds(tile)), predicate="intersects"):
             shape = frame.geometry.iloc[position]
             inner = shape.buffer(-grid.resolution) if shape.area > 0 else shape
@@ -114,6 +117,7 @@ class RasterLabels(Labels):
     legend: Legend
     aoi: Aoi
     threshold: float | None
+    """Where the raster is cut: below it the legend's first label, else its second."""
 
     def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
         """See Labels. Connected pixels of one class are a parcel; of a raster cut in two, squares of 640 m are."""
@@ -125,11 +129,14 @@ class RasterLabels(Labels):
         return TileLabels(codes, (tile.row * 100_003 + tile.col) * 10_000_019 + groups)
 
     def _codes(self, values: np.ndarray) -> np.ndarray:
-        if self.threshold is not None:
-            return (values >= self.threshold).astype(np.int16)
         codes = np.full(values.shape, -1, np.int16)
+        if self.threshold is not None:
+            below, above = self.legend.codes.values()
+            codes[values < self.threshold], codes[values >= self.threshold] = below, above
+            return codes
         for label, code in self.legend.codes.items():
-            codes[values == float(label)] = code
+            with contextlib.suppress(ValueError):  # a name that only other label files use
+                codes[values == int(label)] = code
         return codes
 
 
@@ -156,14 +163,34 @@ def read_labels(path: str, column: str, legend: Legend | None, threshold: str) -
     if column not in frame.columns:
         names = ", ".join(str(name) for name in frame.columns if name != "geometry")
         raise LabelError(f"{path} has no column {column}", f"it has {names}: name one with --label-column")
-    frame = frame[frame[column].notna() & ~frame.geometry.is_empty].reset_index(drop=True)
+    frame = frame[frame[column].notna() & frame.geometry.notna() & ~frame.geometry.is_empty]
     if frame.empty:
         raise LabelError(f"{path} has no labelled feature", f"fill the column {column}")
     used = legend or make_legend(frame[column])
-    unknown = [str(label) for label in frame[column] if used.code_of(label) is None]
-    if unknown:
-        raise LabelError(f"label {unknown[0]!r} of {path} is not in the legend", "add it, or leave its rows out")
-    return VectorLabels(frame, column, used, _extent(frame.geometry.union_all().envelope, "labels"))
+    _check_rows(path, frame, column, used)
+    return VectorLabels(
+        frame.reset_index(drop=True), column, used, _extent(frame.geometry.union_all().envelope, "labels")
+    )
+
+
+def _check_rows(path: str, frame: "geopandas.GeoDataFrame", column: str, legend: Legend) -> None:
+    """Raises LabelError with the first row that cannot be used, and how many there are."""
+    unknown = frame[[legend.code_of(label) is None for label in frame[column]]]
+    if len(unknown):
+        raise LabelError(
+            f"label {str(unknown[column].iloc[0])!r} of {_rows(path, unknown)} is not in the legend",
+            "add it, or leave its rows out",
+        )
+    lines = frame[frame.geometry.geom_type.str.contains("Line|Collection")]
+    if len(lines):
+        raise LabelError(
+            f"{_rows(path, lines)} is a {lines.geometry.geom_type.iloc[0]}", "label polygons or points, no lines"
+        )
+
+
+def _rows(path: str, frame: "geopandas.GeoDataFrame") -> str:
+    more = f" and {len(frame) - 1} more" if len(frame) > 1 else ""
+    return f"row {frame.index[0] + 1}{more} of {path}"
 
 
 def _is_raster(path: str) -> bool:
@@ -176,37 +203,53 @@ def _raster_labels(path: str, legend: Legend | None, threshold: str) -> RasterLa
     with rasterio.open(path) as source:
         if source.crs is None:
             raise LabelError(f"{path} has no CRS", "give it one, as with gdal_edit.py -a_srs")
-        corners = shapely.box(*source.bounds)
-        to_degrees = Transformer.from_crs(source.crs, 4326, always_xy=True)
-        values = np.unique(source.read(1, masked=True).compressed()) if not threshold else np.empty(0)
+        aoi = _raster_extent(source)
+        values = np.empty(0) if threshold else np.unique(source.read(1, masked=True).compressed())
+    if not threshold:
+        return RasterLabels(pin_raster(path), _raster_legend(path, values, legend), aoi, None)
+    below, level, above = _parse_threshold(threshold)
+    return RasterLabels(pin_raster(path), _cut_legend(below, above, legend), aoi, level)
+
+
+def _raster_extent(source: rasterio.DatasetReader) -> Aoi:
+    corners = shapely.box(*source.bounds)
+    to_degrees = Transformer.from_crs(source.crs, 4326, always_xy=True)
     dense = shapely.segmentize(corners, corners.length / 80)
-    extent = shapely.transform(dense, lambda xy: np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1])))
-    aoi = _extent(extent, "labels")
-    if threshold:
-        below, level, above = _parse_threshold(threshold)
-        used = legend or make_legend([below, above])
-        cut = Legend(classes=used.classes, codes={below: used.codes[below], above: used.codes[above]})
-        return RasterLabels(pin_raster(path), _two(cut, below, above), aoi, level)
-    used = legend or make_legend(int(value) for value in values if value != 0)
-    return RasterLabels(pin_raster(path), used, aoi, None)
-
-
-def _two(legend: Legend, below: str, above: str) -> Legend:
-    """The legend of a raster cut in two: code 0 below, 1 at and above the threshold."""
-    by_code = {entry.code: entry for entry in legend.classes}
-    classes = tuple(
-        msgspec.structs.replace(by_code[legend.codes[name]], code=code) for code, name in enumerate((below, above))
+    return _extent(
+        shapely.transform(dense, lambda xy: np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1]))), "labels"
     )
-    return Legend(classes=classes, codes={below: 0, above: 1})
+
+
+def _raster_legend(path: str, values: np.ndarray, legend: Legend | None) -> Legend:
+    """The legend of a raster's distinct values; 0 is unlabelled unless the legend has it."""
+    values = values[np.isfinite(values)]
+    if len(parts := values[values != np.rint(values)]):
+        raise LabelError(f"{path} holds {parts[0]:g}, which is no class code", "cut it with --label-threshold")
+    used = legend or make_legend(int(value) for value in values if value != 0)
+    unknown = [int(value) for value in values if value != 0 and used.code_of(int(value)) is None]
+    if unknown:
+        raise LabelError(f"code {unknown[0]} of {path} is not in the legend", "add it; 0 stays unlabelled")
+    return used
+
+
+def _cut_legend(below: str, above: str, legend: Legend | None) -> Legend:
+    """The legend of a raster cut in two, the class below first; its codes are 0 and 1 if no legend says others."""
+    used = legend or parse_legend(json.dumps({below: 0, above: 1}))
+    codes = [used.code_of(label) for label in (below, above)]
+    if None in codes:
+        raise LabelError(f"label {(below, above)[codes.index(None)]!r} is not in the legend", "add it")
+    kept = {label: code for label, code in zip((below, above), codes, strict=True) if code is not None}
+    return Legend(tuple(entry for entry in used.classes if entry.code in codes), kept)
 
 
 def _parse_threshold(text: str) -> tuple[str, float, str]:
-    parts = text.split(",")
     try:
-        below, level, above = parts[0], float(parts[1]), parts[2]
-    except (IndexError, ValueError) as error:
-        raise LabelError(f"--label-threshold {text!r} does not fit", "write it as other,50,forest") from error
-    return below, level, above
+        below, level, above = (part.strip() for part in text.split(","))
+        if below and above and below != above and np.isfinite(float(level)):
+            return below, float(level), above
+    except ValueError:
+        pass
+    raise LabelError(f"--label-threshold {text!r} does not fit", "write it as other,50,forest") from None
 
 
 def _extent(shape: shapely.Geometry, name: str) -> Aoi:
