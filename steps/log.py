@@ -1,41 +1,109 @@
 """Structured logging on standard error: an event name plus fields, never prose."""
 
+import contextlib
+import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 from steps.settings import Settings
 
-_SECRET_FIELDS = re.compile(r"secret|password|token|access_key|authorization", re.IGNORECASE)
-_SIGNATURE = re.compile(r"([?&](?:sig|se|sp|sv|sr|st|skoid|X-Amz-[A-Za-z-]+|AWSAccessKeyId|Signature)=)[^&\s'\"]+")
+_SECRET_FIELDS = re.compile(r"secret|password|token|access_key|authorization|credential", re.IGNORECASE)
+_SIGNATURE = re.compile(
+    r"(?i)\b((?:sig|se|sp|sv|sr|st|ske|sks|skt|skv|skoid|sktid|x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|signature"
+    r"|expires|key-pair-id|policy|token|access_token|api_key|apikey|subscription-key)=)[^&\s'\"<>]+"
+)
+_USERINFO = re.compile(r"(\w://[^/\s:@]*:)[^/\s@]+(@)")
 _HIDDEN = "***"
+_CONSOLE_LEVEL, _JSON_LEVEL = logging.WARNING, logging.INFO
 
 
 def configure(settings: Settings) -> None:
-    """Console lines for people, JSON lines for machines; secrets and signatures are blanked in both."""
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    if settings.log_format == "json":
-        renderer = structlog.processors.JSONRenderer()
+    """Console lines for people, from warnings on; JSON lines for machines, all of them.
+
+    Secrets and signatures are blanked in both. What libraries log or warn of comes the same way, from warnings on.
+    """
+    as_json = settings.log_format == "json"
+    renderers = _json() if as_json else _console()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            hide_secrets,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(20 if settings.log_format == "json" else 30),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        processors=[structlog.processors.add_log_level, *_SHARED, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(_JSON_LEVEL if as_json else _CONSOLE_LEVEL),
+        logger_factory=lambda *_names: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    _take_over_libraries(renderers)
+
+
+@contextlib.contextmanager
+def timed(event: str, **fields: object) -> Iterator[dict[str, object]]:
+    """Log `{event}.done` with the seconds it took, or `{event}.failed`; fields may be added on the way."""
+    log, start = structlog.get_logger(), time.monotonic()
+    try:
+        yield fields
+    except BaseException as error:
+        log.error(f"{event}.failed", seconds=_since(start), error=f"{type(error).__name__}: {error}", **fields)
+        raise
+    log.info(f"{event}.done", seconds=_since(start), **fields)
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank fields with secret names, and signed parts of URLs in all others."""
-    return {name: _HIDDEN if _SECRET_FIELDS.search(name) else _unsigned(value) for name, value in event.items()}
+    """Blank fields with secret names, and signed parts of URLs in all others, however deep."""
+    return {name: _hidden(name, value) for name, value in event.items()}
 
 
-def _unsigned(value: Any) -> Any:
-    return _SIGNATURE.sub(rf"\1{_HIDDEN}", value) if isinstance(value, str) else value
+def _hidden(name: str, value: Any) -> Any:
+    if _SECRET_FIELDS.search(name):
+        return _HIDDEN
+    if isinstance(value, Mapping):
+        return {key: _hidden(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_hidden("", inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _USERINFO.sub(rf"\1{_HIDDEN}\2", _SIGNATURE.sub(rf"\1{_HIDDEN}", str(value)))
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
+
+
+_SHARED: tuple[Any, ...] = (
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    hide_secrets,
+)
+
+
+def _console() -> tuple[Any, ...]:
+    plain = structlog.dev.plain_traceback
+    return (structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),)
+
+
+def _json() -> tuple[Any, ...]:
+    return (structlog.processors.JSONRenderer(),)
+
+
+def _take_over_libraries(renderers: tuple[Any, ...]) -> None:
+    """Standard logging and Python's warnings become events, named after their logger."""
+    before = (structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, *_SHARED)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers], foreign_pre_chain=before
+    )
+    handler = _StandardError()
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler, *(one for one in root.handlers if not isinstance(one, _StandardError))]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what is standard error at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One event."""
+        sys.stderr.write(f"{self.format(record)}\n")

@@ -1,9 +1,12 @@
 """What every test gets: a home of its own, and an environment that says nothing else."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from steps.settings import settings
 
@@ -20,3 +23,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GEOCROP_HOME", str(folder))
     settings.cache_clear()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """A test that configures the log, as every command does, does so for itself."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers = [handler for handler in handlers if handler in root.handlers]
+    root.setLevel(level)
