@@ -131,9 +131,7 @@ def _features() -> float:
     cube = Cube(
         xr.DataArray(values, dims=("time", "band", "y", "x"), coords={"time": time_axis, "band": list(bands)}),
         xr.DataArray(values[:, :0, ::2, ::2], dims=("time", "band", "y", "x"), coords={"time": time_axis, "band": []}),
-        xr.DataArray(
-            np.full((24, size // 2, size // 2), 4, np.uint8), dims=("time", "y", "x"), coords={"time": time_axis}
-        ),
+        xr.DataArray(np.full((24, size // 2, size // 2), 4, np.uint8), dims=("time", "y", "x"), coords=stamps),
     )
     spec = standard_spec(bands)
     return _rate(size**2 / 1e6 * 24 * len(bands), lambda: compute_features(cube, spec, season, 0))

@@ -21,8 +21,8 @@ from steps.model.job import RasterRef
 _STRIP_ROWS = 1024
 WARNING = (
     "Counted from pixels: the errors of both maps are in it, and they do not cancel. Change is usually rare, so most "
-    "of what is counted may be error. An area of change needs a reference sample (Olofsson et al. 2014, Remote Sensing of "
-    "Environment 148)."
+    "of what is counted may be error. An area of change needs a reference sample (Olofsson et al. 2014, Remote "
+    "Sensing of Environment 148)."
 )
 
 

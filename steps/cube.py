@@ -22,7 +22,7 @@ from steps.model.scene import SCL, Asset, Scene
 from steps.placement import Lattice, tile_lattice
 from steps.reader import Later, Session, Supply, Wanted, process_supply
 
-BUDGET_MB = 300.0
+BUDGET_MB = 150.0
 _COARSE = 1.5
 """Bands whose pixels are at least this many of the grid's wide are kept at twice the grid's."""
 _REMOTE_THREADS = 8

@@ -6,7 +6,7 @@ from pathlib import Path
 
 PIXEL_VERSION = 1
 """Raise it with every change of ours that changes a pixel."""
-_PIXEL_PACKAGES = ("rasterio", "numpy", "numba", "llvmlite", "xgboost-cpu", "xgboost")
+_PIXEL_PACKAGES = ("rasterio", "pyproj", "numpy", "numba", "llvmlite", "xgboost-cpu", "xgboost")
 """rasterio's wheel carries its GDAL, so its version stands for both."""
 
 
