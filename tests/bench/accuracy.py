@@ -69,12 +69,31 @@ def _parcels(laid: TileLabels, parcels: Labels, plan: Plan, tile: TileId) -> np.
 
 
 def summary(scores: dict[str, Any]) -> str:
-    """The Markdown table of docs/accuracy.md."""
+    """The Markdown tables of docs/accuracy.md: overall, then by class."""
     lines = ["| task | split | overall accuracy | balanced accuracy |", "|---|---|---|---|"]
     for task, splits in scores.items():
         for split, found in splits.items():
             lines.append(f"| {task} | {split} | {found['overall accuracy']:.3f} | {found['balanced accuracy']:.3f} |")
+    lines += [
+        "",
+        "| task | class | pixels | precision, recall, F1: parcels held out | pixel blocks |",
+        "|---|---|---|---|---|",
+    ]
+    for task, splits in scores.items():
+        for name, found in next(iter(splits.values()))["classes"].items():
+            cells = [_cell(split["classes"][name]) for split in splits.values()]
+            lines.append(f"| {task} | {_names().get(name, name)} | {found['samples']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any]) -> str:
+    return ", ".join(f"{found[part]:.2f}" for part in ("precision", "recall", "f1"))
+
+
+def _names() -> dict[str, str]:
+    """What the register calls its codes."""
+    features = json.loads((data() / "labels.geojson").read_text())["features"]
+    return {str(entry["properties"]["code"]): entry["properties"]["class"] for entry in features}
 
 
 if __name__ == "__main__":
