@@ -1,11 +1,13 @@
 """Where a map and the Dynamic World baseline of its year disagree: a layer and a table in hectares."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from steps.areas import pixel_areas
@@ -14,24 +16,34 @@ from steps.layers import read_window
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import NODATA_CLASS, ClassDef
 from steps.model.job import RasterRef
-from steps.palette import AGREES, DISAGREES
+from steps.palette import AGREES, DISAGREEMENT_COLOURS, DISAGREES
 
-_STRIP_ROWS = 1024
-_WORDS: dict[str, tuple[str, ...]] = {
-    "water": ("water", "river", "lake", "dam", "sea"),
-    "flooded vegetation": ("flooded", "wetland", "marsh", "swamp", "mangrove", "vlei"),
-    "trees": ("tree", "forest", "wood", "plantation", "orchard"),
-    "shrub and scrub": ("shrub", "scrub", "bush", "savanna", "heath"),
-    "grass": ("grass", "pasture", "meadow", "rangeland", "lawn"),
-    "built": ("built", "urban", "town", "settlement", "road", "building"),
-    "bare": ("bare", "soil", "sand", "rock", "fallow"),
-    "snow and ice": ("snow", "ice", "glacier"),
-    "crops": (
-        "crop", "maize", "wheat", "soya", "soy", "tobacco", "barley", "potato", "sorghum", "millet", "cotton", "sugar",
-        "rice", "bean", "sunflower", "rape", "beet", "oat", "rye", "cereal", "vegetable", "groundnut", "farm", "field",
-    ),
-}  # fmt: skip
-"""Words of a class name that say which Dynamic World class it is; the first that fits counts."""
+LAYER_CLASSES = (
+    ClassDef(code=AGREES, name="agrees", colour=DISAGREEMENT_COLOURS[AGREES]),
+    ClassDef(code=DISAGREES, name="disagrees", colour=DISAGREEMENT_COLOURS[DISAGREES]),
+)
+"""The layer's values, with names and colours; 255 is not comparable."""
+_STRIP_PIXELS = 2**21
+_Transform = tuple[float, float, float, float, float, float]
+_STEMS: dict[str, str] = {
+    "water": "water river lake reservoir pond ocean sea dam",
+    "flooded vegetation": "flooded wetland marsh swamp mangrove vlei rice paddy paddies",
+    "trees": "tree forest wood broadleaf broadleaved conifer eucalypt plantation orchard",
+    "shrub and scrub": "shrub scrub bush savanna heath",
+    "grass": "grass pasture meadow rangeland lawn",
+    "built": "built build urban town city settlement road artificial impervious",
+    "bare": "bare soil sand rock desert dune quarry",
+    "snow and ice": "snow ice glacier",
+    "crops": "crop arable agricult cultivat farm field fallow cereal maize corn wheat barley oat rye triticale sorghum "
+    "millet soy soya soybean bean groundnut peanut potato cassava beet vegetable tomato onion sunflower rape rapeseed "
+    "canola cotton tobacco sugar sugarcane cane",
+}
+"""Beginnings of words in a class's name, by Dynamic World's class (Brown et al. 2022, table 1, has fallow plots among
+crops and rice paddies among flooded vegetation)."""
+_ENDINGS = ("", "s", "es", "land", "lands", "field", "fields", "ed", "y")
+_FREE_STEM = 5
+"""Letters from which on a stem may have any ending."""
+_DENIALS = frozenset({"non", "not", "no", "without"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,53 +72,97 @@ class Disagreement:
 
 
 def counterpart(name: str) -> int | None:
-    """The Dynamic World code that a class name means; None where no word of it is known."""
-    words = name.lower()
+    """The Dynamic World code that a class name means.
+
+    None where no word of it is known, where its words mean several classes (but for flooded ones, which are flooded
+    vegetation whatever grows there), and where it says what it is not.
+    """
     names = [entry.name for entry in DYNAMIC_WORLD]
-    if words in names:
-        return names.index(words)
-    found = (dw for dw, hints in _WORDS.items() if any(hint in words for hint in hints))
-    first = next(found, None)
-    return None if first is None else names.index(first)
+    if name.strip().lower() in names:
+        return names.index(name.strip().lower())
+    words = re.findall(r"[^\W\d_]+", name.lower())
+    meant = {one for one, stems in _STEMS.items() for word in words if _begins(word, stems.split())}
+    if "flooded vegetation" in meant:
+        meant = {"flooded vegetation"}
+    is_clear = len(meant) == 1 and not _DENIALS.intersection(words)
+    return names.index(meant.pop()) if is_clear else None
 
 
-def disagreement(source: Path, baseline: RasterRef, classes: Sequence[ClassDef], target: Path) -> Disagreement:
-    """Write the layer (0 agrees, 1 disagrees, 255 not comparable) as a COG; the table. Memory: some rows of the map."""
-    comparable = tuple(counterpart(entry.name) for entry in classes)
-    expected = np.full(256, NODATA_CLASS, np.uint8)
-    position = np.full(256, len(classes), np.int64)
-    for n, (entry, dw) in enumerate(zip(classes, comparable, strict=True)):
-        expected[entry.code] = NODATA_CLASS if dw is None else dw
-        position[entry.code] = n
-    hectares = np.zeros((len(classes) + 1, len(DYNAMIC_WORLD)))
+def _begins(word: str, stems: Sequence[str]) -> bool:
+    return any(
+        word.startswith(stem) and (len(stem) >= _FREE_STEM or word.removeprefix(stem) in _ENDINGS) for stem in stems
+    )
+
+
+def disagreement(
+    source: Path,
+    baseline: RasterRef,
+    classes: Sequence[ClassDef],
+    target: Path,
+    counterparts: Mapping[int, int | None] | None = None,
+) -> Disagreement:
+    """Write the layer (0 agrees, 1 disagrees, 255 not comparable) as a COG; the table. Memory: some rows of the map.
+
+    `counterparts` says for class codes which Dynamic World code they are (None: not comparable); for all others their
+    names say it. The baseline may have any grid and CRS; the nearest of its pixels counts. Raises DataError when it
+    cannot be read.
+    """
+    given = counterparts or {}
+    comparable = tuple(given.get(entry.code, counterpart(entry.name)) for entry in classes)
+    hectares = np.zeros((len(classes), len(DYNAMIC_WORLD)))
     with rasterio.open(source) as raster:
-        epsg = raster.crs.to_epsg()
-        place = (epsg, tuple(raster.transform)[:6], raster.width, raster.height)
-        spec = RasterSpec(epsg=place[0], transform=place[1], width=place[2], height=place[3], overviews="mode")
+        spec = _spec(raster)
         with cog_writer(target, spec) as writer:
-            for top in range(0, raster.height, _STRIP_ROWS):
-                height = min(_STRIP_ROWS, raster.height - top)
-                codes = raster.read(1, window=Window(0, top, raster.width, height))
-                a, b, c, d, e, f = spec.transform
-                transform = (a, b, c, d, e, f + e * top)
-                theirs = _baseline(baseline, epsg, transform, codes.shape)
-                writer.append(_layer(codes, theirs, expected))
-                known = (codes != NODATA_CLASS) & (theirs != NODATA_CLASS)
-                pairs = position[codes[known]] * len(DYNAMIC_WORLD) + theirs[known]
-                areas = pixel_areas(epsg, transform, codes.shape)[known] / 10_000
-                hectares += np.bincount(pairs, areas, hectares.size).reshape(hectares.shape)
-    return Disagreement(tuple(classes), hectares[:-1], comparable)
+            for transform, codes in _strips(raster, spec):
+                theirs = _read_baseline(baseline, spec.epsg, transform, codes.shape)
+                writer.append(_layer(codes, theirs, classes, comparable))
+                hectares += _cross_areas(codes, theirs, classes, pixel_areas(spec.epsg, transform, codes.shape))
+    return Disagreement(tuple(classes), hectares / 10_000, comparable)
 
 
-def _baseline(
-    ref: RasterRef, epsg: int, transform: tuple[float, float, float, float, float, float], shape: tuple[int, int]
-) -> np.ndarray:
+def _spec(raster: DatasetReader) -> RasterSpec:
+    return RasterSpec(
+        epsg=raster.crs.to_epsg(),
+        transform=tuple(raster.transform)[:6],
+        width=raster.width,
+        height=raster.height,
+        overviews="mode",
+        classes=LAYER_CLASSES,
+    )
+
+
+def _strips(raster: DatasetReader, spec: RasterSpec) -> Iterator[tuple[_Transform, np.ndarray]]:
+    """Class codes uint8 (y, x) of some rows, with their transform."""
+    rows = max(16, _STRIP_PIXELS // spec.width)
+    a, b, c, d, e, f = spec.transform
+    for top in range(0, spec.height, rows):
+        window = Window(0, top, spec.width, min(rows, spec.height - top))
+        yield (a, b, c, d, e, f + e * top), raster.read(1, window=window)
+
+
+def _read_baseline(ref: RasterRef, epsg: int, transform: _Transform, shape: tuple[int, int]) -> np.ndarray:
+    """uint8 (y, x): Dynamic World's codes, 255 for whatever else there is."""
     found = read_window(ref, epsg, transform, shape)[0]
-    codes = np.where(np.ma.getmaskarray(found), NODATA_CLASS, found.data).astype(np.uint8)
-    return np.where(codes < len(DYNAMIC_WORLD), codes, NODATA_CLASS)
+    known = ~np.ma.getmaskarray(found) & (found.data >= 0) & (found.data < len(DYNAMIC_WORLD))
+    return np.where(known, found.data, NODATA_CLASS).astype(np.uint8)
 
 
-def _layer(codes: np.ndarray, theirs: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def _layer(
+    codes: np.ndarray, theirs: np.ndarray, classes: Sequence[ClassDef], comparable: Sequence[int | None]
+) -> np.ndarray:
+    expected = np.full(256, NODATA_CLASS, np.uint8)
+    for entry, dw in zip(classes, comparable, strict=True):
+        expected[entry.code] = NODATA_CLASS if dw is None else dw
     ours = expected[codes]
     compared = (ours != NODATA_CLASS) & (theirs != NODATA_CLASS)
     return np.where(compared, np.where(ours == theirs, AGREES, DISAGREES), NODATA_CLASS).astype(np.uint8)
+
+
+def _cross_areas(codes: np.ndarray, theirs: np.ndarray, classes: Sequence[ClassDef], areas: np.ndarray) -> np.ndarray:
+    """Square metres (our class, Dynamic World class) where both have one."""
+    row_of = np.full(256, len(classes), np.int64)
+    row_of[[entry.code for entry in classes]] = np.arange(len(classes))
+    rows, known = row_of[codes], theirs != NODATA_CLASS
+    pairs = rows[known] * len(DYNAMIC_WORLD) + theirs[known]
+    shape = (len(classes) + 1, len(DYNAMIC_WORLD))
+    return np.bincount(pairs, areas[known], shape[0] * shape[1]).reshape(shape)[:-1]
