@@ -1,5 +1,7 @@
 """Features the slow and plain way, straight from docs/reference/feature-spec.md: a pixel at a time."""
 
+import itertools
+
 import numpy as np
 
 from steps.features import LIMIT, POLE
@@ -91,14 +93,14 @@ def events(series: np.ndarray, step: float) -> list[float]:
 def _crossing(series: np.ndarray, top: int, direction: int, step: float) -> float:
     side = [p for p in (range(top, -1, -1) if direction < 0 else range(top, len(series))) if not np.isnan(series[p])]
     level = np.float32(0.5) * (series[top] + min(series[p] for p in side))
-    for inner, outer in zip(side, side[1:], strict=False):
+    for inner, outer in itertools.pairwise(side):
         if series[outer] <= level < series[inner]:
             share = (series[inner] - level) / (series[inner] - series[outer])
             return step * (inner + 0.5 + share * (outer - inner))
     return step * (side[-1] + 0.5)
 
 
-def reference(fine, coarse, scl, names, spec: FeatureSpec, season: Season, days: np.ndarray, halo: int) -> np.ndarray:  # noqa: PLR0913
+def reference(fine, coarse, scl, names, spec: FeatureSpec, season: Season, days: np.ndarray, halo: int) -> np.ndarray:
     """float32 (feature, y, x) inside the halo, of fine (t, band, y, x), coarse (t, band, y2, x2), scl (t, y2, x2)."""
     clear = clear_cells(scl, spec)
     fine_names, coarse_names = names

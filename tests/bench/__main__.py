@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 NAMES = ("start", "load", "features", "predict", "cog", "mosaic_memory", "tile_memory", "job")
-_RUN = "import importlib, json, sys; print(json.dumps({'bench': sys.argv[1]} | importlib.import_module(sys.argv[2]).run()))"
+_RUN = """import importlib, json, sys
+print(json.dumps({"bench": sys.argv[1]} | importlib.import_module(sys.argv[2]).run()))"""
 
 
 def main(names: list[str]) -> int:

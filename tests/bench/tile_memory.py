@@ -55,7 +55,7 @@ def _map_a_tile() -> dict[str, float]:
 
 def _ten_bands(assets: dict) -> dict:
     """Ten bands of the six that there are."""
-    coarse = {band: assets["swir16"] for band in BANDS[4:]}
+    coarse = dict.fromkeys(BANDS[4:], assets["swir16"])
     return assets | coarse | {"swir22": assets["swir22"]}
 
 

@@ -40,14 +40,17 @@ class Farm:
 
     @property
     def env(self) -> dict[str, str]:
+        """The environment of its commands."""
         return os.environ | {"GEOCROP_HOME": str(self.home), "GEOCROP_WORKERS": "2"}
 
     def run(
         self, out: Path, *more: str, aoi: Path | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
+        """Map an AOI, the landscape's own unless told."""
         return self.geocrop(*self.map_command(out, aoi), *more, check=check)
 
     def map_command(self, out: Path, aoi: Path | None = None) -> list[str]:
+        """The arguments of that."""
         return [
             *("run", str(aoi or self.land.aoi), "--season", str(self.land.season)),
             *("--catalog", str(self.land.catalog), "--model", str(self.model), "--out", str(out)),
