@@ -155,12 +155,12 @@ def test_other_names_for_the_same_learner_are_another_version(tmp_path: Path, re
     assert resolve("any-model/2", registry)[1].classes == renamed
 
 
-@pytest.mark.parametrize("text", ["nothing-so-named", "any-model/9", "any-model@nobody", "models:/other/1"])
-def test_an_unregistered_name_is_said(tmp_path: Path, registry: Settings, text: str) -> None:
-    """The message names the model and where to look."""
+def test_an_unregistered_name_is_said(tmp_path: Path, registry: Settings) -> None:
+    """The message names the model and where to look, be it the name, the version or the alias that is unknown."""
     register(saved(tmp_path / "model"), registry)
-    with pytest.raises(ModelError, match=f"{text.removeprefix('models:/')}.*geocrop models"):
-        resolve(text, registry)
+    for text in ("nothing-so-named", "any-model/9", "any-model@nobody", "models:/other/1"):
+        with pytest.raises(ModelError, match=f"{text.removeprefix('models:/')}.*geocrop models"):
+            resolve(text, registry)
 
 
 @pytest.mark.parametrize("text", ["a/b/c", "./model", "../x", "name@", "", "models:/", "name/latest"])
