@@ -1,5 +1,6 @@
 """What a model says of itself: classes, colours, feature spec, digest."""
 
+import functools
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ class ClassDef(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"class {self.name!r} has code {self.code}: codes are 0 to {NODATA_CLASS - 1}")
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The file `card.json` beside a model's `model.json`."""
 
     name: str
@@ -42,7 +43,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Any] = {}
     """What is known of its accuracy, each number with the split it was measured on."""
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Of all that changes pixels: the learner's bytes, the spec, the class codes."""
         return digest([self.learner, self.model_sha256, self.spec, [c.code for c in self.classes]])

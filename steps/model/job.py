@@ -114,7 +114,7 @@ class TileJob(msgspec.Struct, frozen=True, kw_only=True):
                 "grid": self.grid,
                 "tile": self.tile,
                 "season": self.season,
-                "scenes": [_pixels_of(scene) for scene in self.scenes],
+                "scenes": [scene.pixels for scene in self.scenes],
                 "model": self.card.digest,
                 "halo": self.halo,
                 "pixel_version": self.pixel_version,
@@ -122,18 +122,6 @@ class TileJob(msgspec.Struct, frozen=True, kw_only=True):
                 "layers": self.layers,
             }
         )
-
-
-def _pixels_of(scene: Scene) -> dict[str, object]:
-    """The part of a scene that changes pixels: not its cloud cover, nor how its offset was found."""
-    return {
-        "id": scene.id,
-        "collection": scene.collection,
-        "solar_day": scene.solar_day,
-        "baseline": scene.baseline,
-        "version": scene.version,
-        "assets": scene.assets,
-    }
 
 
 class TilePlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,12 @@
 """Scenes: STAC items, normalised. Bands go by common names (`red`, `swir16`), whatever the provider says."""
 
 import datetime as dt
+import functools
 from typing import Any
 
 import msgspec
+
+from steps.model.digest import digest
 
 REFLECTANCE_BANDS = (
     "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
@@ -32,7 +35,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     """Checksum, or size and time of a local file; empty where the provider gives none."""
 
 
-class Scene(msgspec.Struct, frozen=True, kw_only=True):
+class Scene(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One STAC item, pinned."""
 
     id: str
@@ -53,3 +56,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """When the item was last updated or generated, as the provider says."""
     offset_source: str = "stated"
     """How the offset was resolved: stated, applied, baseline, probe or none."""
+
+    @functools.cached_property
+    def pixels(self) -> str:
+        """Digest of all that changes pixels: not its cloud cover, nor how its offset was found.
+
+        Kept, since a scene is part of the keys of many tiles.
+        """
+        fields = ("id", "collection", "solar_day", "baseline", "version", "assets")
+        return digest({name: getattr(self, name) for name in fields})
