@@ -1,5 +1,6 @@
 """The AOI on a grid: the map's window and the pixels inside."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,12 +55,22 @@ class Footprint:
 
 
 def _window(shape: shapely.Geometry, grid: TileGrid, name: str) -> MapWindow:
-    """The smallest window that holds the centre of every pixel that may lie in the AOI."""
+    """The smallest window that holds every pixel whose centre lies in the AOI's bounds."""
     left, bottom, right, top = shapely.bounds(shape)
     x0, y0 = grid.origin
     res = grid.resolution
-    col, row = int(np.floor((left - x0) / res)), int(np.floor((y0 - top) / res))
-    width, height = int(np.ceil((right - x0) / res)) - col, int(np.ceil((y0 - bottom) / res)) - row
-    if width < 1 or height < 1:
-        raise AoiError(f"AOI {name} is smaller than a pixel", "draw a larger one")
-    return MapWindow(col, row, width, height, (res, 0.0, x0 + col * res, 0.0, -res, y0 - row * res))
+    col, last_col = _first_centre((left - x0) / res), _last_centre((right - x0) / res)
+    row, last_row = _first_centre((y0 - top) / res), _last_centre((y0 - bottom) / res)
+    if last_col < col or last_row < row:
+        raise AoiError(f"AOI {name} holds no pixel's centre", f"draw one that is wider than {res:g} m")
+    transform = (res, 0.0, x0 + col * res, 0.0, -res, y0 - row * res)
+    return MapWindow(col, row, last_col - col + 1, last_row - row + 1, transform)
+
+
+def _first_centre(edge: float) -> int:
+    """The first pixel whose centre is not before an edge, both counted in pixels from the grid's origin."""
+    return math.ceil(edge - 0.5)
+
+
+def _last_centre(edge: float) -> int:
+    return math.floor(edge - 0.5)

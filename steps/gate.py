@@ -14,7 +14,7 @@ def judge(
 ) -> Coverage:
     """The verdict on a map: AOI pixels by reason, tiles without a mapped pixel, scenes left out.
 
-    Masked pixels were never asked for and do not count.
+    Masked pixels were never asked for and do not count. A map with no mapped pixel has failed, whatever the options.
     """
     asked = sum(count for reason, count in pixels.items() if reason is not Reason.MASKED)
     share = pixels.get(Reason.MAPPED, 0) / asked if asked else 0.0
@@ -28,11 +28,16 @@ def judge(
 
 
 def _phase(share: float, options: MapOptions) -> Phase:
-    if share > 0 and share >= options.min_coverage:
+    if share == 0:
+        return Phase.FAILED
+    if share >= options.min_coverage:
         return Phase.SUCCEEDED
     return Phase.PARTIAL if share > options.publish_above else Phase.FAILED
 
 
 def _distinct(faults: Iterable[SceneFault]) -> tuple[SceneFault, ...]:
-    """One fault per scene, however many tiles it was missing from."""
-    return tuple({fault.scene: fault for fault in faults}.values())
+    """One fault per scene, however many tiles it was missing from; by scene, so that no order of work shows."""
+    found: dict[str, SceneFault] = {}
+    for fault in sorted(faults, key=lambda fault: (fault.scene, fault.href, fault.error)):
+        found.setdefault(fault.scene, fault)
+    return tuple(found.values())
