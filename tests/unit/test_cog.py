@@ -19,6 +19,7 @@ from rio_cogeo import cog_validate
 from steps.cog import BLOCK, RasterSpec, cog_writer
 from steps.cog_layout import Level, file_head, framed, read_tags
 from steps.model.card import ClassDef
+from tests.range_server import serving
 
 Pixels = NDArray[np.uint8]
 CLASSES = (
@@ -246,6 +247,24 @@ def test_tiles_stand_between_leader_and_trailer(tmp_path: Path) -> None:
                 assert end in {0, offset - 4}
                 end = offset + count + 4
     assert end == len(data)
+
+
+def test_a_tile_is_read_over_http_by_few_ranges(tmp_path: Path) -> None:
+    """GDAL, trusting leaders and trailers, finds tiles and overviews of a remote file and asks for little else."""
+    spec = any_raster(height=3000, width=3000)
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 3000, 3000), np.uint8)
+    size = write(tmp_path / "any.tif", spec, pixels).stat().st_size
+    options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_USE_HEAD": "NO"}
+    with serving(tmp_path) as server, rasterio.Env(**options):
+        server.faults["any.tif"].append("whole")  # GDAL asks for the size, and hangs up
+        url = f"/vsicurl/{server.url}/any.tif"
+        with rasterio.open(url) as source:
+            window = rasterio.windows.Window(1024, 512, BLOCK, BLOCK)
+            np.testing.assert_array_equal(source.read(1, window=window), pixels[0, 512:1024, 1024:1536])
+        with rasterio.open(url, overview_level=2) as source:
+            np.testing.assert_array_equal(source.read(), overviews(tmp_path / "any.tif")[2])
+        ranges = [asked.removeprefix("bytes=").split("-") for _, asked in server.asked if asked]
+        assert sum(int(last) - int(first) + 1 for first, last in ranges) < size / 10
 
 
 def test_beyond_4_gib_it_is_a_bigtiff(tmp_path: Path) -> None:
