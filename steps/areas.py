@@ -24,6 +24,12 @@ _A, _E2 = 6_378_137.0, 0.0066943799901413165
 Transform = tuple[float, float, float, float, float, float]
 
 
+def shifted(transform: Transform, row: float, col: float) -> Transform:
+    """The transform of a window that begins at a row and column."""
+    a, b, c, d, e, f = transform
+    return a, b, c + a * col + b * row, d, e, f + d * col + e * row
+
+
 def pixel_areas(epsg: int, transform: Transform, shape: tuple[int, int]) -> np.ndarray:
     """float64 (y, x): square metres on the ellipsoid of each pixel of a window of a CRS.
 

@@ -1,4 +1,4 @@
-"""Two class maps: what became what, in hectares."""
+"""Two class maps: what became what, in hectares and shares."""
 
 import csv
 import io
@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from steps.areas import pixel_areas
+from steps.areas import pixel_areas, shifted
 from steps.errors import UsageError
 from steps.layers import read_window
 from steps.model.card import NODATA_CLASS
 from steps.model.job import RasterRef
 
-_STRIP_ROWS = 1024
+_BLOCK_PX = 2048
+"""Pixels per side of what is read at once; some 200 MB are needed for it."""
+_CODES = 256
 WARNING = (
     "Counted from pixels: the errors of both maps are in it, and they do not cancel. Change is usually rare, so most "
     "of what is counted may be error. An area of change needs a reference sample (Olofsson et al. 2014, Remote "
@@ -31,62 +34,74 @@ class Comparison:
     """A transition matrix."""
 
     before: Mapping[int, str]
-    """Class names by code."""
+    """Names by code, of the classes that occur."""
     after: Mapping[int, str]
     hectares: np.ndarray
     """float64 (256, 256): by code before and code after, where both are mapped."""
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """The matrix as text: a row per class before, a column per class after, hectares."""
-        yield "from \\ to", *self.after.values(), "total"
+        """The matrix as text: a row per class before, a column per class after, hectares; the share that stayed."""
+        yield "from \\ to", *self.after.values(), "total", "unchanged"
         for code, name in self.before.items():
-            cells = self.hectares[code, list(self.after)]
-            yield name, *(f"{value:.2f}" for value in cells), f"{self.hectares[code].sum():.2f}"
+            cells, total = self.hectares[code, list(self.after)], self.hectares[code].sum()
+            stayed = sum(self.hectares[code, other] for other in self.after if self._is_same(code, other))
+            yield name, *(f"{value:.2f}" for value in cells), f"{total:.2f}", f"{stayed / total:.1%}"
+        columns = self.hectares.sum(axis=0)
+        totals = (f"{columns[code]:.2f}" for code in self.after)
+        yield "total", *totals, f"{self.hectares.sum():.2f}", f"{1 - self.changed:.1%}"
+
+    def _is_same(self, before: int, after: int) -> bool:
+        """Classes are told by their names: two maps may give one class two codes."""
+        return _folded(self.before[before]) == _folded(self.after[after])
 
     @property
     def changed(self) -> float:
         """Share of the compared area whose class has another name."""
-        same = sum(
-            self.hectares[one, other]
-            for one, name in self.before.items()
-            for other, other_name in self.after.items()
-            if name == other_name
-        )
-        total = float(self.hectares.sum())
-        return float(1 - same / total) if total else 0.0
+        pairs = ((one, other) for one in self.before for other in self.after if self._is_same(one, other))
+        same = sum(float(self.hectares[pair]) for pair in pairs)
+        return max(0.0, 1 - same / float(self.hectares.sum()))
 
     def to_csv(self) -> str:
-        """The matrix as CSV, hectares."""
+        """A line per transition that occurs: hectares, its share of the compared area and of the class it was."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(self.rows())
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("from_code", "from", "to_code", "to", "hectares", "share", "share_of_from"))
+        rows, everything = self.hectares.sum(axis=1), self.hectares.sum()
+        for one, other in np.argwhere(self.hectares):
+            area = self.hectares[one, other]
+            shares = (f"{area / everything:.6f}", f"{area / rows[one]:.6f}")
+            writer.writerow((one, self.before[one], other, self.after[other], f"{area:.4f}", *shares))
         return text.getvalue()
 
     def __str__(self) -> str:
         rows = list(self.rows())
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([*lines, f"{self.changed:.1%} of {self.hectares.sum():.2f} ha changed class.", WARNING])
+        said = f"Hectares. {self.changed:.1%} of {self.hectares.sum():.2f} ha changed class."
+        return "\n".join([*lines, said, WARNING])
 
 
 def compare_maps(before: str, after: str) -> Comparison:
     """The transition matrix of two class maps, or of the maps of two items, on the grid of the first.
 
-    Raises UsageError when they do not overlap or are no class maps.
+    The second is brought to that grid by nearest neighbour. Raises UsageError when they are no class maps, share no
+    class or do not overlap.
     """
     first, second = map_path(before), map_path(after)
-    hectares = np.zeros((256, 256))
+    hectares = np.zeros((_CODES, _CODES))
     try:
         with rasterio.open(first) as source, rasterio.open(second) as other:
-            names = _names(source), _names(other)
-            for top in range(0, source.height, _STRIP_ROWS):
-                hectares += _strip(source, second, top)
+            _check_map(source, before)
+            _check_map(other, after)
+            names = _legends(source, other, (before, after))
+            for window in _windows(source):
+                hectares += _transitions(source, second, window)
     except RasterioError as error:
         raise UsageError(f"{before} or {after} cannot be read: {error}", "give class maps or items") from error
     hectares[NODATA_CLASS], hectares[:, NODATA_CLASS] = 0, 0
     if not hectares.any():
         raise UsageError(f"{before} and {after} have no mapped pixel in common", "compare maps of one area")
-    rows, columns = hectares.sum(axis=1), hectares.sum(axis=0)
-    return Comparison(_used(names[0], rows), _used(names[1], columns), hectares)
+    return Comparison(_used(names[0], hectares.sum(axis=1)), _used(names[1], hectares.sum(axis=0)), hectares)
 
 
 def map_path(text: str) -> str:
@@ -94,28 +109,59 @@ def map_path(text: str) -> str:
     if not text.endswith(".json"):
         return text
     try:
-        href = json.loads(Path(text).read_text())["assets"]["map"]["href"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        href = json.loads(Path(text).read_text(encoding="utf-8"))["assets"]["map"]["href"]
+        return href if "://" in href or href.startswith("/") else str((Path(text).parent / href).resolve())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{text} is no item of a map: {error!r}", "give map.tif or its item.json") from error
-    return href if "://" in href or href.startswith("/") else str((Path(text).parent / href).resolve())
 
 
-def _strip(source: rasterio.io.DatasetReader, second: str, top: int) -> np.ndarray:
-    height = min(_STRIP_ROWS, source.height - top)
-    codes = source.read(1, window=Window(0, top, source.width, height))
-    a, b, c, d, e, f = tuple(source.transform)[:6]
-    transform, epsg = (a, b, c, d, e, f + e * top), source.crs.to_epsg()
+def _check_map(source: DatasetReader, name: str) -> None:
+    if source.count != 1 or source.dtypes[0] != "uint8":
+        what = f"{name} has {source.count} bands of {source.dtypes[0]}"
+        raise UsageError(what, "a class map has one of uint8, as the map.tif of a job")
+    if source.crs is None or source.crs.to_epsg() is None:
+        raise UsageError(f"{name} does not say its CRS by an EPSG code", "reproject it with gdalwarp -r near")
+
+
+def _windows(source: DatasetReader) -> Iterator[Window]:
+    for top in range(0, source.height, _BLOCK_PX):
+        for left in range(0, source.width, _BLOCK_PX):
+            yield Window(left, top, min(_BLOCK_PX, source.width - left), min(_BLOCK_PX, source.height - top))
+
+
+def _transitions(source: DatasetReader, second: str, window: Window) -> np.ndarray:
+    """float64 (256, 256): hectares by code before and after; 255 where one of them is not mapped."""
+    codes = source.read(1, window=window, masked=True)
+    epsg = source.crs.to_epsg()
+    transform = shifted(tuple(source.transform)[:6], window.row_off, window.col_off)
     theirs = read_window(RasterRef(href=second, version=""), epsg, transform, codes.shape)[0]
-    other = np.where(np.ma.getmaskarray(theirs), NODATA_CLASS, theirs.data).astype(np.int64)
+    pairs = _plain(codes).astype(np.uint16) * _CODES + _plain(theirs)
     areas = pixel_areas(epsg, transform, codes.shape) / 10_000
-    pairs = codes.astype(np.int64) * 256 + other
-    return np.bincount(pairs.ravel(), areas.ravel(), 256 * 256).reshape(256, 256)
+    return np.bincount(pairs.ravel(), areas.ravel(), _CODES * _CODES).reshape(_CODES, _CODES)
 
 
-def _names(source: rasterio.io.DatasetReader) -> dict[int, str]:
+def _plain(codes: np.ma.MaskedArray) -> np.ndarray:
+    """uint8 with 255 where there is no data, whatever value says so in the file."""
+    return codes.filled(NODATA_CLASS).astype(np.uint8)
+
+
+def _legends(source: DatasetReader, other: DatasetReader, paths: tuple[str, str]) -> tuple[Mapping[int, str], ...]:
+    """Class names of both maps; a map that names none is read with the other's legend."""
+    ours, theirs = _names(source), _names(other)
+    if ours and theirs and not {*map(_folded, ours.values())} & {*map(_folded, theirs.values())}:
+        legends = " against ".join(", ".join([*names.values()][:5]) for names in (ours, theirs))
+        raise UsageError(f"{paths[0]} and {paths[1]} share no class: {legends}", "map both with one --legend")
+    return ours or theirs, theirs or ours
+
+
+def _names(source: DatasetReader) -> dict[int, str]:
     """Class names as steps.cog writes them."""
-    tags = source.tags(1)
-    return {int(key.removeprefix("CLASS_")): name for key, name in tags.items() if key.startswith("CLASS_")}
+    tags = ((key.removeprefix("CLASS_"), name) for key, name in source.tags(1).items() if key.startswith("CLASS_"))
+    return {int(code): name for code, name in tags if code.isdecimal()}
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _used(names: Mapping[int, str], totals: np.ndarray) -> dict[int, str]:
