@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from steps.model.card import NODATA_CLASS
 from steps.model.grid import TileGrid
 from steps.report import SeamScore
 
-_STRIP_ROWS = 1024
+_STRIP_PIXELS = 2**22
 
 
 @dataclass(slots=True)
@@ -26,9 +27,8 @@ class SeamCounter:
     def add(self, first: np.ndarray, second: np.ndarray, across: np.ndarray) -> None:
         """Count pairs; class codes and whether a border lies between them, broadcast."""
         known = (first != NODATA_CLASS) & (second != NODATA_CLASS)
-        where = np.broadcast_to(across, known.shape)
-        self.pairs += np.bincount(where[known], minlength=2)
-        self.changes += np.bincount(where[known & (first != second)], minlength=2)
+        self.pairs += _by_place(known, across)
+        self.changes += _by_place(known & (first != second), across)
 
     def score(self) -> SeamScore | None:
         """None where no border has mapped pixels on both sides."""
@@ -38,23 +38,37 @@ class SeamCounter:
         return SeamScore(borders=float(borders), inside=float(inside))
 
 
+def _by_place(which: np.ndarray, across: np.ndarray) -> tuple[int, int]:
+    """How many lie inside, and across borders."""
+    borders = np.count_nonzero(which & across)
+    return np.count_nonzero(which) - borders, borders
+
+
 def seam_score(path: Path, grid: TileGrid) -> SeamScore | None:
-    """The seam score of a class map on a grid. Memory: some rows of the map."""
+    """The seam score of a class map on a grid; None where it has no border or nothing beside one. Memory: some rows."""
     counter = SeamCounter(np.zeros(2, np.int64), np.zeros(2, np.int64))
     with rasterio.open(path) as raster:
         col, row = _place(raster, grid)
-        across_x = (np.arange(1, raster.width) + col) % grid.size == 0
-        for top in range(0, raster.height, _STRIP_ROWS):
-            height = min(_STRIP_ROWS + 1, raster.height - top)
+        across_x = is_border(col, raster.width, grid)[None, :]
+        rows = max(16, _STRIP_PIXELS // raster.width)
+        for top in range(0, raster.height, rows):
+            height = min(rows + 1, raster.height - top)
             codes = raster.read(1, window=Window(0, top, raster.width, height))
-            own = codes[:_STRIP_ROWS]
-            counter.add(own[:, :-1], own[:, 1:], across_x[None, :].astype(int))
-            across_y = (np.arange(1, height) + top + row) % grid.size == 0
-            counter.add(codes[:-1], codes[1:], across_y[:, None].astype(int))
+            own = codes[:rows]
+            counter.add(own[:, :-1], own[:, 1:], across_x)
+            counter.add(codes[:-1], codes[1:], is_border(row + top, height, grid)[:, None])
     return counter.score()
 
 
-def _place(raster: rasterio.io.DatasetReader, grid: TileGrid) -> tuple[int, int]:
+def is_border(first: int, count: int, grid: TileGrid) -> np.ndarray:
+    """bool (count - 1): whether a border of tiles lies between neighbours of a line of pixels.
+
+    `first` is the line's first pixel, counted from the grid's origin.
+    """
+    return (np.arange(1, count) + first) % grid.size == 0
+
+
+def _place(raster: DatasetReader, grid: TileGrid) -> tuple[int, int]:
     """Column and row of the raster's first pixel, counted from the grid's origin."""
     x0, y0 = grid.origin
     return round((raster.transform.c - x0) / grid.resolution), round((y0 - raster.transform.f) / grid.resolution)
