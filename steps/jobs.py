@@ -77,7 +77,7 @@ def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> list[TileOut
     computed: list[TileOutcome] = []
     idle = Crew(workers=1, threads=1, memory_mb=shop.crew.memory_mb)
     with stage("tiles", len(ids)) as advance:
-        on_done = _note(plan, shop, advance)
+        on_done = _Note(plan, shop, advance)
         for tile in ids:
             if tile in stored:
                 run_tiles(plan, [tile], shop.store_url, idle, on_done)
@@ -91,7 +91,7 @@ def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> list[TileOut
 
 
 @dataclass(frozen=True, slots=True)
-class _note:  # noqa: N801 - a function with a memory
+class _Note:
     """Keeps a tile's record and moves the bar."""
 
     plan: Plan
