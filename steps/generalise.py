@@ -20,8 +20,8 @@ from steps.kernels import patches as kernels
 from steps.model.card import NODATA_CLASS, ClassDef
 
 REACH = 64
-_WINDOW_PIXELS = 2**25
-"""Pixels worked on at once, seven bytes each."""
+_WINDOW_PIXELS = 2**24
+"""Pixels worked on at once, seven bytes each and nine more for each that is given away."""
 _LEAST_ROWS = 256
 
 
