@@ -126,7 +126,7 @@ def test_the_search_for_hosts_finds_some() -> None:
     """The patterns of the test above match what they are for."""
     assert REGISTRIES.search("see https://files." + "pythonhosted" + ".org/packages")
     assert MACHINE_PATHS.search('open("/' + 'home/any/file")')
-    assert not MACHINE_PATHS.search("https://any.example" + "/root/x and /workspace and a/work/b")
+    assert not MACHINE_PATHS.search("https://any.example" + f"/{'root'}/x and /workspace and a/work/b")
 
 
 def locked(name: str) -> dict[str, list[tuple[Version, str]]]:

@@ -1,10 +1,11 @@
 """Records of jobs and tiles outlive crashes and are shared by processes."""
 
+import contextlib
 import datetime as dt
-import multiprocessing
 import os
-import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from steps.settings import Settings
 from steps.testing import any_request
 
 NOBODY = 65534
-SPAWN = multiprocessing.get_context("spawn")
+ROOT = Path(__file__).parents[2]
 NOW = dt.datetime(2022, 5, 1, 12, tzinfo=dt.UTC)
 
 
@@ -103,22 +104,47 @@ def test_any_text_is_kept(tmp_path_factory: pytest.TempPathFactory, reason: str,
     assert (tile.reason, tile.seconds, job.error) == (reason, seconds, reason)
 
 
-def _work(path: str, number: int, tiles: int) -> None:
-    records = SqliteRecords(Path(path))
-    records.save_job(any_record(f"job-{number}", minutes=number))
-    for col in range(tiles):
-        records.save_tile(f"job-{number}", TileId(row=number, col=col), Phase.SUCCEEDED, "", 0.1)
+_WORK = """
+import pathlib, sys
+import msgspec
+from steps.model.grid import TileId
+from steps.model.job import JobRecord, Phase
+from steps.records import SqliteRecords
+record = msgspec.json.decode(sys.argv[2], type=JobRecord)
+print("ready", flush=True)
+sys.stdin.readline()
+records = SqliteRecords(pathlib.Path(sys.argv[1]))
+records.save_job(record)
+for col in range(int(sys.argv[3])):
+    records.save_tile(record.id, TileId(row=7, col=col), Phase.SUCCEEDED, "", 0.1)
+"""
+
+
+def start_worker(path: Path, name: str, tiles: int) -> subprocess.Popen[bytes]:
+    """A process that saves a job and its tiles when it is told to."""
+    record = msgspec.json.encode(any_record(name)).decode()
+    command = [sys.executable, "-c", _WORK, str(path), record, str(tiles)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def tell(worker: subprocess.Popen[bytes]) -> None:
+    """Let a worker begin."""
+    assert worker.stdin is not None
+    worker.stdin.write(b"go\n")
+    worker.stdin.flush()
 
 
 def test_processes_share_the_file(tmp_path: Path) -> None:
     """Processes that start on a new file at once, and write at once, lose nothing and fail in nothing."""
     path = tmp_path / "records.db"
-    workers = [SPAWN.Process(target=_work, args=(str(path), number, 20)) for number in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0] * 4
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(start_worker(path, f"job-{number}", 20)) for number in range(4)]
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"ready\n"
+        for worker in workers:
+            tell(worker)
+    assert [worker.returncode for worker in workers] == [0] * 4
     assert [record.tiles for record in SqliteRecords(path).jobs()] == [{Phase.SUCCEEDED: 20}] * 4
 
 
@@ -126,18 +152,17 @@ def test_a_killed_process_loses_nothing_it_had_saved(tmp_path: Path) -> None:
     """After `kill -9` the file is whole: tiles saved so far are there, without a gap, and writing goes on."""
     path = tmp_path / "records.db"
     records = SqliteRecords(path)
-    worker = SPAWN.Process(target=_work, args=(str(path), 7, 100_000))
-    worker.start()
-    deadline = time.monotonic() + 30
-    while len(records.tiles("job-7")) < 30 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(worker.pid or 0, signal.SIGKILL)
-    worker.join()
-    saved = records.tiles("job-7")
+    with start_worker(path, "any-job", 100_000) as worker:
+        tell(worker)
+        deadline = time.monotonic() + 30
+        while len(records.tiles("any-job")) < 30 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        worker.kill()
+    saved = records.tiles("any-job")
     assert len(saved) >= 30
     assert [tile.tile for tile in saved] == [str(TileId(row=7, col=col)) for col in range(len(saved))]
-    records.save_tile("job-7", TileId(row=8, col=0), Phase.FAILED, "worker-lost", 0.0)
-    assert len(records.tiles("job-7")) == len(saved) + 1
+    records.save_tile("any-job", TileId(row=8, col=0), Phase.FAILED, "worker-lost", 0.0)
+    assert len(records.tiles("any-job")) == len(saved) + 1
 
 
 @pytest.fixture
