@@ -40,8 +40,8 @@ class SeamCounter:
 
 def _by_place(which: np.ndarray, across: np.ndarray) -> tuple[int, int]:
     """How many lie inside, and across borders."""
-    borders = np.count_nonzero(which & across)
-    return np.count_nonzero(which) - borders, borders
+    borders = int(np.count_nonzero(which & across))
+    return int(np.count_nonzero(which)) - borders, borders
 
 
 def seam_score(path: Path, grid: TileGrid) -> SeamScore | None:
