@@ -77,7 +77,7 @@ class MosaicFacts(msgspec.Struct, frozen=True, kw_only=True):
 def gate_job(plan: Plan, store: Store) -> Coverage:
     """How much of the AOI is mapped, pixel by pixel, and why the rest is not."""
     outcomes = read_outcomes(plan, store)
-    pixels = count_pixels(strips(plan, outcomes, store, Footprint.of(plan.request.aoi, plan.grid)))
+    pixels = count_pixels(strips(plan, outcomes, store, Footprint.of(plan.request.aoi, plan.grid), names=("reason",)))
     excluded = [fault for outcome in _done(outcomes) for fault in outcome.excluded]
     coverage = judge(pixels, dict(_unmapped(plan, outcomes)), excluded, plan.request.options)
     store.put_bytes(naming.coverage_key(plan.job), msgspec.json.encode(coverage))

@@ -17,6 +17,9 @@ from steps.scenes import absolute_catalog
 from steps.settings import Settings
 from steps.vectors import read_aoi
 
+_MAX_UNIT_PX = 2500
+"""25 ha; the memory of generalising grows with it."""
+
 
 def build_request(arguments: argparse.Namespace, settings: Settings) -> tuple[MapRequest, ModelCard]:
     """Everything that the arguments of `run` and `quote` say, checked; the model's card with it."""
@@ -62,8 +65,8 @@ def _options(arguments: argparse.Namespace) -> MapOptions:
         raise UsageError(f"--min-coverage {arguments.min_coverage} is not a share", "give a number from 0 to 1")
     if arguments.tile_size < 64 or arguments.tile_size > 4096 or arguments.tile_size % 16:
         raise UsageError(f"--tile-size {arguments.tile_size} does not fit", "give a multiple of 16 from 64 to 4096")
-    if arguments.min_unit < 0:
-        raise UsageError(f"--min-unit {arguments.min_unit} is negative", "give a number of pixels")
+    if not 0 <= arguments.min_unit <= _MAX_UNIT_PX:
+        raise UsageError(f"--min-unit {arguments.min_unit} does not fit", f"give 0 to {_MAX_UNIT_PX} pixels")
     return MapOptions(
         epsg=epsg_of(arguments.crs),
         tile_size=arguments.tile_size,

@@ -110,9 +110,9 @@ _LAYERS = {
     "generalised": _Layer("Land-use map without small patches", ("data",), ("class",), NODATA_CLASS),
     "confidence": _Layer("Probability of the mapped class", ("data", "uncertainty"), ("confidence",), 255, "%"),
     "margin": _Layer("Lead of the mapped class over the second", ("data", "uncertainty"), ("margin",), 255, "%"),
-    "clear": _Layer("Clear observations in the season", ("metadata",), ("clear",), None, "observations"),
+    "clear": _Layer("Clear observations in the season", ("metadata",), ("clear",), 255, "observations"),
     "composite": _Layer("Natural colour, median of the season", ("visual", "overview"), ("red", "green", "blue"), 0),
-    "reason": _Layer("Why a pixel is not mapped", ("data-mask", "metadata"), ("reason",), None),
+    "reason": _Layer("Why a pixel is not mapped", ("data-mask", "metadata"), ("reason",), 255),
     "disagreement": _Layer("Disagreement with the baseline", ("metadata",), ("disagreement",), 255),
 }
 _OTHERS = {

@@ -33,4 +33,6 @@ def _read_request(path: str) -> MapRequest:
     try:
         return msgspec.json.decode(Path(path).read_bytes(), type=MapRequest)
     except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"request {path} cannot be read: {error}", "write it as requests/JOB.json of a store has it") from error
+        raise UsageError(
+            f"request {path} cannot be read: {error}", "write it as requests/JOB.json of a store has it"
+        ) from error
