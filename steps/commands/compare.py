@@ -12,5 +12,5 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = compare_maps(arguments.before, arguments.after)
     sys.stdout.write(str(comparison) + "\n")
     if arguments.csv:
-        Path(arguments.csv).write_text(comparison.to_csv())
+        Path(arguments.csv).write_text(comparison.to_csv(), encoding="utf-8")
     return 0

@@ -112,7 +112,7 @@ def test_a_learner_of_later_times_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     """Anything but a card is a ModelError that names the file."""
     path = saved(tmp_path / "model") / "card.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"card\.json is no model card"):
         load_card(str(path.parent))
 
