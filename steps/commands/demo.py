@@ -14,7 +14,7 @@ from steps.progress import stage
 from steps.records import open_records
 from steps.settings import settings
 
-_DATES = 28
+_DATES = 18
 _YEAR = 2022
 
 
