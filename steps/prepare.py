@@ -7,7 +7,7 @@ from steps.aoi import search_boxes
 from steps.model.card import ModelCard
 from steps.model.job import MapRequest, OffsetVerdict, Plan
 from steps.model.scene import Scene
-from steps.plan import plan_map
+from steps.plan import plan_map, search_area
 from steps.probe import apply_verdicts, probe_offsets
 from steps.scenes import SceneQuery, find_scenes
 from steps.store import Store
@@ -22,11 +22,12 @@ def make_plan(request: MapRequest, card: ModelCard, *, probe: bool = True) -> Pl
 
 def query_of(request: MapRequest, bands: tuple[str, ...], *, every_band: bool = False) -> SceneQuery:
     """The search for a request's scenes with some bands; `every_band` keeps the other bands that they have."""
+    area = search_area(request.aoi, request.options)
     return SceneQuery(
         catalog=request.catalog,
         collection=request.collection,
-        boxes=tuple(search_boxes(request.aoi)),
-        aoi_geometry=request.aoi.geometry,
+        boxes=tuple(search_boxes(area)),
+        aoi_geometry=area.geometry,
         season=request.season,
         bands=bands,
         max_cloud=request.options.max_cloud,
