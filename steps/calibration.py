@@ -1,153 +1,187 @@
-"""How fast this machine is: measured once, refined by every run, kept under the home folder."""
+"""How fast this machine is: tried once, refined by every run, kept under the home folder."""
 
-import datetime as dt
+import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import structlog
 
 from steps.model.job import Plan, TileMapped, TileOutcome
 from steps.settings import Settings
+from steps.workload import Work, works
 
 _BLEND = 0.3
 """Weight of a new run."""
+_SECONDS_THAT_COUNT = 2.0
+"""What tiles took in less is mostly noise."""
+_SHORTEST = 1e-4
+"""Clocks jump, and cached blocks are read in no time."""
+_log = structlog.get_logger()
+Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Rates of one worker."""
 
-    read_mb_s: float
-    """Uncompressed MB of windows read per second."""
-    feature_mpx_s: float
+    read_mb_s: Rate
+    """Uncompressed MB of windows per second."""
+    feature_mpx_s: Rate
     """Megapixels times days times bands per second."""
-    predict_mpx_s: float
-    tile_seconds: float = 0.1
-    """Overhead of a tile."""
-    start_seconds: float = 6.0
-    """From the command to the first tile."""
-    mosaic_mpx_s: float = 4.0
-    worker_mb: float = 700.0
-    compression: float = 0.6
+    predict_mpx_s: Rate
+    tile_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    """What a tile takes beyond these: keys, writing, the store."""
+    worker_mb: Rate
+    """Peak memory."""
+    compression: Rate
     """Bytes in the files over bytes of the windows."""
+    start_seconds: Rate | None = None
+    """From the command to the first tile; runs do not tell it, only a trial does."""
+    mosaic_mpx_s: Rate | None = None
+    """Megapixels of the map per second, all layers; from a trial as well."""
     runs: int = 0
-    source: str = "a short measurement of this machine"
+    """That it has learnt from."""
+
+    @property
+    def source(self) -> str:
+        """What it is based on, for people."""
+        if not self.runs:
+            return "a short measurement of this machine; runs will refine it"
+        return f"{self.runs} run{'s' * (self.runs != 1)} on this machine"
+
+    def seconds(self, work: Work) -> float:
+        """Of a tile on one worker."""
+        return (
+            work.read_mb / self.read_mb_s
+            + work.feature_mpx / self.feature_mpx_s
+            + work.mpx / self.predict_mpx_s
+            + self.tile_seconds
+        )
 
 
 def load(settings: Settings) -> Calibration:
-    """What is known of this machine; measured now when nothing is."""
-    try:
-        return msgspec.json.decode(_path(settings).read_bytes(), type=Calibration)
-    except (OSError, msgspec.DecodeError):
-        return measure(settings)
+    """What is known of this machine; what is not, is measured now."""
+    known = _known(settings)
+    if known is None or not known.start_seconds or not known.mosaic_mpx_s:
+        return _measured(settings, known)
+    return known
 
 
 def measure(settings: Settings) -> Calibration:
-    """Time small pieces of the real work, in some seconds, and keep the result."""
-    found = Calibration(read_mb_s=_reading(), feature_mpx_s=_features(), predict_mpx_s=_predicting())
+    """Map a tile of made-up scenes in some seconds, and keep what it took; forgets what runs have taught."""
+    return _measured(settings, None)
+
+
+def _measured(settings: Settings, known: Calibration | None) -> Calibration:
+    """A trial; of what runs have taught it changes nothing."""
+    from steps.trial import try_machine  # noqa: PLC0415 - the whole raster stack
+
+    _log.info("calibration.measuring")
+    trial = try_machine()
+    found = msgspec.structs.replace(
+        known or _of_run(trial.plan, [trial.outcome]),
+        start_seconds=trial.start_seconds,
+        mosaic_mpx_s=trial.mosaic_mpx_s,
+        runs=known.runs if known else 0,
+    )
     _keep(found, settings)
     return found
 
 
 def learn(plan: Plan, outcomes: Iterable[TileOutcome], settings: Settings) -> Calibration | None:
-    """Blend in what the tiles of a run took; None when no tile was computed."""
+    """Blend in what the tiles of a run took; None when there were none, or too little to tell.
+
+    Each tile counts once, by medians: the one in which kernels were compiled is no rule. Memory rises at once and
+    sinks slowly. Measures nothing, and stops no job when the home folder cannot be written.
+    """
     mapped = [outcome for outcome in outcomes if isinstance(outcome, TileMapped) and outcome.seconds.get("load")]
-    if not mapped:
+    if sum(outcome.seconds.get("total", 0.0) for outcome in mapped) < _SECONDS_THAT_COUNT:
         return None
-    old, new = load(settings), _of_run(plan, mapped)
-    rates = ("read_mb_s", "feature_mpx_s", "predict_mpx_s", "compression", "worker_mb")
-    blended = {name: getattr(old, name) * (1 - _BLEND) + getattr(new, name) * _BLEND for name in rates}
-    runs = old.runs + 1
-    found = msgspec.structs.replace(old, **blended, runs=runs, source=f"{runs} runs on this machine")
+    old = _known(settings)
+    new = _of_run(plan, mapped, old.compression if old else 1.0)
+    found = new if old is None else _blend(old, new)
     _keep(found, settings)
     return found
 
 
-def _of_run(plan: Plan, mapped: list[TileMapped]) -> Calibration:
-    from steps.quote import tile_megabytes  # noqa: PLC0415 - a quote needs a calibration
+_RATES = ("read_mb_s", "feature_mpx_s", "predict_mpx_s", "compression")
+_SUMS = ("worker_mb", "tile_seconds")
 
-    entries = {entry.tile: entry for entry in plan.tiles}
-    megabytes = sum(tile_megabytes(plan, entries[outcome.tile]) for outcome in mapped)
-    seconds = {stage: sum(one.seconds.get(stage, 0.0) for one in mapped) for stage in ("load", "features", "predict")}
-    megapixels = len(mapped) * plan.grid.size**2 / 1e6
-    days = sum(len({plan.scenes[i].solar_day for i in entries[one.tile].scenes}) for one in mapped) / len(mapped)
+
+def _blend(old: Calibration, new: Calibration) -> Calibration:
+    """The first run after a mere trial weighs half.
+
+    Rates by geometric means: ten times too fast is no worse a mistake than ten times too slow.
+    """
+    share = _BLEND if old.runs else 0.5
+    values = {name: getattr(old, name) ** (1 - share) * getattr(new, name) ** share for name in _RATES}
+    memory, beyond = ((1 - share) * getattr(old, name) + share * getattr(new, name) for name in _SUMS)
+    sums = {"worker_mb": max(new.worker_mb, memory), "tile_seconds": beyond}
+    return msgspec.structs.replace(old, **values, **sums, runs=old.runs + 1)
+
+
+def _of_run(plan: Plan, mapped: Sequence[TileMapped], compression: float = 1.0) -> Calibration:
+    """What some tiles say of the machine; `compression` where nothing was read from files, but all from a cache."""
+    planned = {entry.tile: entry for entry in plan.tiles}
+    done = works(plan, [planned[outcome.tile] for outcome in mapped])
+    read, size = sum(outcome.bytes_read for outcome in mapped) / 1e6, sum(work.read_mb for work in done)
+    others = [_beyond(outcome) for outcome in mapped]
     return Calibration(
-        read_mb_s=megabytes / max(seconds["load"], 1e-3),
-        feature_mpx_s=megapixels * days * len(plan.card.spec.bands) / max(seconds["features"], 1e-3),
-        predict_mpx_s=megapixels / max(seconds["predict"], 1e-3),
-        compression=min(1.0, sum(one.bytes_read for one in mapped) / 1e6 / max(megabytes, 1e-3)),
-        worker_mb=max(one.peak_mb for one in mapped),
+        read_mb_s=_rate([work.read_mb for work in done], mapped, "load"),
+        feature_mpx_s=_rate([work.feature_mpx for work in done], mapped, "features"),
+        predict_mpx_s=_rate([work.mpx for work in done], mapped, "predict"),
+        tile_seconds=statistics.median(others),
+        # blocks that tiles share are read once: files may well have more or less bytes than windows
+        compression=min(max(read / size, 0.05), 1.5) if read and size else compression,
+        worker_mb=max(1.0, *(outcome.peak_mb for outcome in mapped)),
+        runs=1,
     )
+
+
+def _rate(amounts: Sequence[float], mapped: Sequence[TileMapped], stage: str) -> float:
+    """Amount per second of the tile in the middle, of those that had something to do."""
+    pairs = zip(amounts, mapped, strict=True)
+    slowness = [max(one.seconds.get(stage, 0.0), _SHORTEST) / amount for amount, one in pairs if amount > 0]
+    return 1 / statistics.median(slowness) if slowness else 1.0
+
+
+def _beyond(outcome: TileMapped) -> float:
+    """Seconds of a tile beyond reading, features and classes."""
+    stages = ("load", "features", "predict")
+    return max(0.0, outcome.seconds.get("total", 0.0) - sum(outcome.seconds.get(stage, 0.0) for stage in stages))
+
+
+# -- the file ------------------------------------------------------------------------------------------------------
 
 
 def _path(settings: Settings) -> Path:
     return settings.home / "calibration.json"
 
 
+def _known(settings: Settings) -> Calibration | None:
+    """What is stored; None where that is nothing, damaged, or of another version."""
+    try:
+        return msgspec.json.decode(_path(settings).read_bytes(), type=Calibration)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def _keep(found: Calibration, settings: Settings) -> None:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.home, prefix=".calibration-", delete=False) as file:
-        file.write(msgspec.json.encode(found))
-    Path(file.name).replace(_path(settings))
+    """Whole or not at all, also with several processes. A calibration is never worth failing for."""
+    path = _path(settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".calibration-", delete=False) as file:
+            file.write(msgspec.json.encode(found))
+        _rename(Path(file.name), path)
+    except OSError as error:
+        _log.warning("calibration.not-kept", path=str(path), error=str(error))
 
 
-def _rate(amount: float, work: Callable[[], object]) -> float:
-    """Amount per second, of the better of two runs after one to warm up."""
-    work()
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return amount / min(times)
-
-
-def _reading() -> float:
-    """Inflate blocks like those of real scenes."""
-    import zlib  # noqa: PLC0415
-
-    import numpy as np  # noqa: PLC0415
-
-    values = np.random.default_rng(0).normal(2000, 60, 1 << 21).astype(np.uint16)
-    packed = zlib.compress(np.diff(values, prepend=values[:1]).tobytes(), 6)
-    return _rate(values.nbytes / 1e6, lambda: np.cumsum(np.frombuffer(zlib.decompress(packed), np.uint16)))
-
-
-def _features() -> float:
-    import numpy as np  # noqa: PLC0415
-    import xarray as xr  # noqa: PLC0415
-
-    from steps.cube import Cube  # noqa: PLC0415
-    from steps.features import compute_features  # noqa: PLC0415
-    from steps.model.aoi import Season  # noqa: PLC0415
-    from steps.model.spec import standard_spec  # noqa: PLC0415
-
-    size, bands = 256, ("blue", "green", "red", "nir")
-    season = Season(start=dt.date(2021, 1, 1), end=dt.date(2021, 12, 31))
-    time_axis = np.datetime64("2021-01-01") + np.arange(24) * np.timedelta64(15, "D")
-    stamps = {"time": time_axis}
-    values = np.random.default_rng(0).integers(200, 5000, (24, 4, size, size)).astype(np.uint16)
-    cube = Cube(
-        xr.DataArray(values, dims=("time", "band", "y", "x"), coords={"time": time_axis, "band": list(bands)}),
-        xr.DataArray(values[:, :0, ::2, ::2], dims=("time", "band", "y", "x"), coords={"time": time_axis, "band": []}),
-        xr.DataArray(np.full((24, size // 2, size // 2), 4, np.uint8), dims=("time", "y", "x"), coords=stamps),
-    )
-    spec = standard_spec(bands)
-    return _rate(size**2 / 1e6 * 24 * len(bands), lambda: compute_features(cube, spec, season, 0))
-
-
-def _predicting() -> float:
-    """Classify with a forest of 9 classes and 80 rounds, the size that training makes."""
-    import numpy as np  # noqa: PLC0415
-    import xgboost  # noqa: PLC0415
-
-    from steps.forest import classify, compile_forest  # noqa: PLC0415
-
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(2000, 40)).astype(np.float32)
-    parameters = {"objective": "multi:softprob", "num_class": 9, "max_depth": 5, "nthread": 1, "verbosity": 0}
-    booster = xgboost.train(parameters, xgboost.DMatrix(values, rng.integers(0, 9, 2000), nthread=1), 8)
-    forest = compile_forest(bytes(booster.save_raw("json")))
-    many = np.ascontiguousarray(np.tile(values.T, (1, 16)))
-    return _rate(many.shape[1] / 1e6 / 10, lambda: classify(forest, many))
+def _rename(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
