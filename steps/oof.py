@@ -1,0 +1,57 @@
+"""Out-of-fold predictions: what a recipe said of samples that it had not seen.
+
+Kept with every model, so that two models can be compared on identical folds, sample by sample.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steps.errors import ModelError
+
+OOF_FILE = "oof.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """One prediction per sample, by a learner whose training held none of the sample's group."""
+
+    ids: np.ndarray
+    """uint64 (n): the sample's pixel and label, hashed; the same in every model trained on it."""
+    folds: np.ndarray
+    """int16 (n): the fold that the sample was held out in."""
+    groups: np.ndarray
+    """int64 (n): what was held out whole; samples of one group are not independent."""
+    truth: np.ndarray
+    """int16 (n): class code of the label."""
+    codes: np.ndarray
+    """int16 (class): the class code of each column of `probabilities`."""
+    probabilities: np.ndarray
+    """float32 (n, class): calibrated; zero for a class that the training part of the fold lacked."""
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int16 (n): the likeliest class's code, the first of equals."""
+        found: np.ndarray = self.codes[self.probabilities.argmax(axis=1)]
+        return found
+
+
+_FIELDS = OutOfFold.__dataclass_fields__
+
+
+def save_oof(path: Path, oof: OutOfFold) -> None:
+    """Write a model's out-of-fold predictions, compressed."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **{name: getattr(oof, name) for name in _FIELDS})
+    path.write_bytes(packed.getvalue())
+
+
+def load_oof(path: Path) -> OutOfFold:
+    """Raises ModelError when the file is not there, or is none."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return OutOfFold(**{name: kept[name] for name in _FIELDS})
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ModelError(f"{path} holds no out-of-fold predictions", "train the model again") from error
