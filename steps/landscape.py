@@ -372,7 +372,7 @@ def _write_ground(
         write_cog(path, scenery.dynamic_world(land, year, rng), square, nodata=255)
     _write_vectors(made, land, rng)
     lines = [f"{one.name},{one.code},{one.name},{one.colour}" for one in scenery.CLASSES]
-    made.legend.write_text("\n".join(["label,code,name,colour", *lines, ""]))
+    made.legend.write_text("\n".join(["label,code,name,colour", *lines, ""]), encoding="utf-8")
     return made
 
 
@@ -431,4 +431,4 @@ def _write_features(path: Path, features: Iterable[_Feature]) -> None:
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -38,8 +38,8 @@ def save_model(folder: Path, card: ModelCard, model_bytes: bytes) -> None:
         made.mkdir()
         (made / MODEL_FILE).write_bytes(model_bytes)
         (made / CARD_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1))
-        (made / "MLmodel").write_text(_mlmodel(card))
-        (made / "requirements.txt").write_text(f"xgboost-cpu=={version('xgboost-cpu')}\n")
+        (made / "MLmodel").write_text(_mlmodel(card), encoding="utf-8")
+        (made / "requirements.txt").write_text(f"xgboost-cpu=={version('xgboost-cpu')}\n", encoding="utf-8")
         if folder.exists():
             folder.rename(Path(scratch) / "replaced")
         made.rename(folder)

@@ -65,9 +65,9 @@ def _parameter(parameter: Parameter) -> tuple[str, str, str]:
 def main(arguments: list[str]) -> int:
     """Write the page; with `--check`, only say whether it is up to date."""
     if "--check" not in arguments:
-        PAGE.write_text(render())
+        PAGE.write_text(render(), encoding="utf-8")
         return 0
-    if PAGE.read_text() == render():
+    if PAGE.read_text(encoding="utf-8") == render():
         return 0
     sys.stderr.write(f"{PAGE} is out of date: run ./task docs\n")
     return 1

@@ -53,13 +53,13 @@ def _commit(git: Path) -> str:
     """The checked-out commit, read from git's files; empty where there is none."""
     try:
         git = _git_folder(git)
-        head = (git / "HEAD").read_text().strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
         if not head.startswith("ref: "):
             return head
         name = head.removeprefix("ref: ")
-        shared = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+        shared = git / (git / "commondir").read_text(encoding="utf-8").strip() if (git / "commondir").exists() else git
         ref = shared / name
-        return ref.read_text().strip() if ref.exists() else _packed(shared, name)
+        return ref.read_text(encoding="utf-8").strip() if ref.exists() else _packed(shared, name)
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -68,9 +68,9 @@ def _git_folder(git: Path) -> Path:
     """`.git`, or where the file `.git` of a further work tree points."""
     if not git.is_file():
         return git
-    return git.parent / git.read_text().strip().removeprefix("gitdir: ")
+    return git.parent / git.read_text(encoding="utf-8").strip().removeprefix("gitdir: ")
 
 
 def _packed(git: Path, name: str) -> str:
-    lines = (line.split() for line in (git / "packed-refs").read_text().splitlines())
+    lines = (line.split() for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines())
     return next((parts[0] for parts in lines if len(parts) == 2 and parts[1] == name), "")

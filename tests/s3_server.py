@@ -66,7 +66,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 def _command(server: S3Server, folder: Path, ports: list[int]) -> list[str]:
     (folder / "data").mkdir()
     identities = folder / "identities.json"
-    identities.write_text(json.dumps(_identities(server)))
+    identities.write_text(json.dumps(_identities(server)), encoding="utf-8")
     s3_port = server.endpoint.rpartition(":")[2]
     options = [
         *(f"{role}={port}" for role, port in zip(_ROLES, ports[1:], strict=True)),
@@ -110,7 +110,7 @@ def _wait(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None
             client.remove_object(bucket_name=server.bucket, object_name=_probe(client, server))
             return
         time.sleep(0.1)
-    raise RuntimeError(f"SeaweedFS does not serve; its log ends:\n{log.read_text()[-4000:]}")
+    raise RuntimeError(f"SeaweedFS does not serve; its log ends:\n{log.read_text(encoding='utf-8')[-4000:]}")
 
 
 def _probe(client: Minio, server: S3Server) -> str:

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     Path(arguments.plan).write_bytes(encode_plan(plan))
     stored = stored_tiles(plan, store)
     ids = [str(entry.tile) for entry in plan.tiles if entry.tile not in stored]
-    Path(arguments.tiles).write_text(json.dumps(ids))
+    Path(arguments.tiles).write_text(json.dumps(ids), encoding="utf-8")
     return 0
 
 

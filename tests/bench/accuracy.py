@@ -92,7 +92,7 @@ def _cell(found: dict[str, Any]) -> str:
 
 def _names() -> dict[str, str]:
     """What the register calls its codes."""
-    features = json.loads((data() / "labels.geojson").read_text())["features"]
+    features = json.loads((data() / "labels.geojson").read_text(encoding="utf-8"))["features"]
     return {str(entry["properties"]["code"]): entry["properties"]["class"] for entry in features}
 
 

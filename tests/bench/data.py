@@ -71,12 +71,12 @@ def labels() -> np.ndarray:
 
 def _make(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    (root / ".gitignore").write_text("*\n")
+    (root / ".gitignore").write_text("*\n", encoding="utf-8")
     land = _landscape()
     np.save(root / "labels.npy", land[0])
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda index: _write_date(root, index, *land), range(len(DATES))))
-    (root / "done").write_text("")
+    (root / "done").write_text("", encoding="utf-8")
 
 
 def _landscape() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

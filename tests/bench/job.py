@@ -79,11 +79,13 @@ def _save(folder: Path, model: bytes) -> None:
 def our_command(out: Path) -> list[str]:
     """`geocrop run` over all of the bench's data."""
     root = data.ready()
-    (root / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": data.items()}))
+    (root / "items.json").write_text(
+        json.dumps({"type": "FeatureCollection", "features": data.items()}), encoding="utf-8"
+    )
     bounds = data._lonlat()
     west, south, east, north = bounds
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    (root / "aoi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    (root / "aoi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}), encoding="utf-8")
     return [
         *(sys.executable, "-m", "steps.cli", "run", str(root / "aoi.geojson"), "--season", SEASON),
         *("--catalog", str(root / "items.json"), "--model", str(our_model()), "--out", str(out), "--no-probe"),

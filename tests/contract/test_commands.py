@@ -34,7 +34,7 @@ def test_every_module_is_in_the_contract() -> None:
 
 def test_reference_is_up_to_date() -> None:
     """The page is what the contract renders."""
-    assert (ROOT / reference.PAGE).read_text() == reference.render()
+    assert (ROOT / reference.PAGE).read_text(encoding="utf-8") == reference.render()
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

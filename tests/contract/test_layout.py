@@ -17,7 +17,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-task.lock")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RASTER_LIBRARIES = {"dask", "distributed", "isal", "numba", "rasterio", "rio_cogeo", "stackstac", "xarray"}
 API_MODULES = ("model", "contract", "naming", "plan", "stac", "store", "s3", "records", "models", "errors", "settings")
 HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "golang", "debian", "maven", "anaconda")
@@ -78,7 +78,7 @@ def test_the_environment_is_read_in_one_module() -> None:
     readers = {
         path.name
         for path in (ROOT / "steps").rglob("*.py")
-        if re.search(r"os\.(environ(?!\.setdefault)|getenv)", path.read_text())
+        if re.search(r"os\.(environ(?!\.setdefault)|getenv)", path.read_text(encoding="utf-8"))
     }
     assert readers == {"settings.py"}
 
@@ -105,7 +105,7 @@ def test_every_test_says_its_claim() -> None:
 
 def _tests() -> Iterator[tuple[Path, str, str | None]]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 yield path, node.name, ast.get_docstring(node)
 
@@ -117,7 +117,7 @@ def test_files_name_no_machine_and_no_registry(tracked: list[Path]) -> None:
         for path in tracked
         if path.name not in EXCEPTED
         for pattern in (MACHINE_PATHS, REGISTRIES)
-        for match in pattern.finditer(path.read_text(errors="ignore"))
+        for match in pattern.finditer(path.read_text(encoding="utf-8", errors="ignore"))
     ]
     assert found == []
 
@@ -132,7 +132,7 @@ def test_the_search_for_hosts_finds_some() -> None:
 def locked(name: str) -> dict[str, list[tuple[Version, str]]]:
     """A lock's versions with their markers, by package."""
     found: dict[str, list[tuple[Version, str]]] = {}
-    for line in (ROOT / name).read_text().splitlines():
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         if line and not line[0].isspace():
             requirement = Requirement(line.removesuffix(" \\"))
             (pin,) = requirement.specifier
@@ -149,7 +149,7 @@ def canonical(name: str) -> str:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locks_hold_versions_and_hashes_only(lock: str) -> None:
     """Every package is pinned and hashed, and no download address is written down."""
-    text = (ROOT / lock).read_text()
+    text = (ROOT / lock).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=\S)", text.strip())
     assert blocks
     assert all("--hash=sha256:" in block for block in blocks)
@@ -185,5 +185,5 @@ def test_scripts_are_sound() -> None:
     """`task` is POSIX sh and `.ci/run` bash, both executable, without a syntax error."""
     for name, shell in (("task", "sh"), (".ci/run", "bash")):
         assert os.access(ROOT / name, os.X_OK)
-        assert (ROOT / name).read_text().startswith(("#!/bin/sh\n", "#!/usr/bin/env bash\n"))
+        assert (ROOT / name).read_text(encoding="utf-8").startswith(("#!/bin/sh\n", "#!/usr/bin/env bash\n"))
         subprocess.run([shell, "-n", ROOT / name], check=True)

@@ -124,10 +124,10 @@ def test_a_run_leaves_everything_that_it_says(published: Path) -> None:
 
 def test_areas_add_up_to_the_map(published: Path) -> None:
     """The hectares of the item are the map's pixels, at their true size."""
-    item = json.loads((the_map(published) / "item.json").read_text())
+    item = json.loads((the_map(published) / "item.json").read_text(encoding="utf-8"))
     with rasterio.open(the_map(published) / "map.tif") as source:
         pixels = int((source.read(1) != 255).sum())
-    lines = (the_map(published) / "areas.csv").read_text().splitlines()[1:]
+    lines = (the_map(published) / "areas.csv").read_text(encoding="utf-8").splitlines()[1:]
     hectares = sum(float(line.split(",")[3]) for line in lines)
     assert hectares == pytest.approx(pixels / 100, rel=2e-3)
     assert item["assets"]["map"]["file:size"] == (the_map(published) / "map.tif").stat().st_size
@@ -175,7 +175,7 @@ def test_the_steps_make_the_map_of_the_run(farm: Farm, published: Path, tmp_path
         str(tmp_path / name) for name in ("store", "plan.json", "tiles.json", "coverage.json")
     )
     farm.geocrop("step", "plan", "--request", str(request), "--store", store, "--plan", plan, "--tiles", tiles)
-    ids = json.loads(Path(tiles).read_text())
+    ids = json.loads(Path(tiles).read_text(encoding="utf-8"))
     assert len(ids) == len(the_plan(published).tiles)
     for half in (ids[::2], ids[1::2]):
         farm.geocrop("step", "classify", "--plan", plan, "--store", store, "--tiles", ",".join(half))
@@ -251,7 +251,7 @@ def test_an_aoi_without_scenes_fails_with_reasons(farm: Farm, tmp_path: Path) ->
     """Nothing is published, the reason is said, and the exit code is that of bad data."""
     aoi = tmp_path / "far.geojson"
     ring = [[33.0, -18.0], [33.01, -18.0], [33.01, -17.99], [33.0, -17.99], [33.0, -18.0]]
-    aoi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    aoi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}), encoding="utf-8")
     done = farm.run(tmp_path / "store", aoi=aoi, check=False)
     assert done.returncode == 65
     assert "no-scenes" in done.stdout
@@ -260,11 +260,11 @@ def test_an_aoi_without_scenes_fails_with_reasons(farm: Farm, tmp_path: Path) ->
 
 def test_a_tile_of_cloud_is_empty_and_done(farm: Farm, tmp_path: Path) -> None:
     """With every class masked as cloud the tiles are empty, for that reason."""
-    card = json.loads((farm.model / "card.json").read_text())
+    card = json.loads((farm.model / "card.json").read_text(encoding="utf-8"))
     model = tmp_path / "model"
     shutil.copytree(farm.model, model)
     card["spec"]["clear_classes"] = [11]
-    (model / "card.json").write_text(json.dumps(card))
+    (model / "card.json").write_text(json.dumps(card), encoding="utf-8")
     cloudy = Farm(farm.land, model, farm.home)
     done = cloudy.run(tmp_path / "store", check=False)
     assert done.returncode == 65

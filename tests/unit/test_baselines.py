@@ -158,7 +158,7 @@ def test_an_export_that_is_none_is_refused(
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_file_that_is_no_raster_is_refused(tmp_path: Path, store: FolderStore) -> None:
     """Text, nothing at all and half a file are data errors that name the file."""
-    (tmp_path / "text_2019.tif").write_text("hello")
+    (tmp_path / "text_2019.tif").write_text("hello", encoding="utf-8")
     whole = Path(export(tmp_path / "half_2019.tif", any_labels((900, 900)), compress="deflate"))
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     for name in ("text_2019.tif", "missing_2019.tif", "half_2019.tif"):

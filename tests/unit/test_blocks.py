@@ -206,7 +206,7 @@ def test_a_file_that_changed_on_its_server_is_not_mixed(server: FileServer, home
 
 def test_a_full_disk_is_to_be_tried_again(tmp_path: Path) -> None:
     """A cache that cannot be written says so, with a remedy."""
-    (tmp_path / "blocks").write_text("a file where the folder should be")
+    (tmp_path / "blocks").write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(StoreError, match="GEOCROP_HOME"):
         BlockCache(tmp_path / "blocks", 10**6).raster("https://any", "").put_block(0, b"x")
 

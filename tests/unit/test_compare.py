@@ -166,7 +166,7 @@ def test_other_rasters_are_refused(tmp_path: Path, codes: np.ndarray, epsg: int 
 def test_files_that_are_no_rasters_are_refused(tmp_path: Path):
     """A missing or foreign file is a usage error that names the files."""
     good = write(tmp_path / "a.tif", np.zeros((2, 2), np.uint8))
-    (tmp_path / "text.tif").write_text("no raster")
+    (tmp_path / "text.tif").write_text("no raster", encoding="utf-8")
     for bad in ("text.tif", "missing.tif"):
         with pytest.raises(UsageError, match=rf"{bad}.*cannot be read"):
             compare_maps(good, str(tmp_path / bad))
@@ -177,7 +177,7 @@ def test_items_stand_for_their_maps(tmp_path: Path):
     path = write(tmp_path / "map.tif", np.zeros((2, 2), np.uint8))
     for number, href in enumerate(("./map.tif", path, "https://host/map.tif")):
         item = tmp_path / f"item{number}.json"
-        item.write_text(json.dumps({"assets": {"map": {"href": href}}}))
+        item.write_text(json.dumps({"assets": {"map": {"href": href}}}), encoding="utf-8")
         assert map_path(str(item)) == (href if "://" in href else path)
 
 
@@ -185,7 +185,7 @@ def test_items_stand_for_their_maps(tmp_path: Path):
 def test_other_documents_are_refused(tmp_path: Path, text: str):
     """A document that is no item of a map is refused with its name."""
     path = tmp_path / "other.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"other\.json is no item"):
         map_path(str(path))
 

@@ -237,7 +237,7 @@ def scenes_of(catalog: Path, limit: int) -> list[Scene]:
     """Some of a static catalog's scenes, as its items state them."""
     found = []
     for path in sorted(catalog.glob("*/*/*.json"))[:limit]:
-        item = json.loads(path.read_text())
+        item = json.loads(path.read_text(encoding="utf-8"))
         assets = {
             band: Asset(
                 href=str(path.parent / asset["href"]),

@@ -64,7 +64,7 @@ def refusal(item) -> str:
 def shared_items():
     if not (SHARED / "stac_items").is_dir():
         pytest.skip("the shared real items are not on this machine")
-    documents = [json.loads(path.read_text()) for path in sorted((SHARED / "stac_items").glob("*json"))]
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((SHARED / "stac_items").glob("*json"))]
     return [item for document in documents for item in document.get("features", [document])]
 
 

@@ -166,8 +166,8 @@ def test_every_class_is_on_the_ground_and_labelled_in_the_west(landscape: Landsc
     """The truth has all classes; labels lie clear of the AOI and say the truth but for a few."""
     with rasterio.open(landscape.truth) as truth:
         assert set(np.unique(truth.read(1))) >= {1, 5, 6, 7, 8}
-    labels = json.loads(landscape.labels.read_text())["features"]
-    aoi = shapely.geometry.shape(json.loads(landscape.aoi.read_text())["features"][0]["geometry"])
+    labels = json.loads(landscape.labels.read_text(encoding="utf-8"))["features"]
+    aoi = shapely.geometry.shape(json.loads(landscape.aoi.read_text(encoding="utf-8"))["features"][0]["geometry"])
     assert len(labels) > 20
     assert not any(shapely.geometry.shape(label["geometry"]).intersects(aoi) for label in labels)
     assert {label["properties"]["class"] for label in labels} <= {one.name for one in landscape.classes}
@@ -175,12 +175,13 @@ def test_every_class_is_on_the_ground_and_labelled_in_the_west(landscape: Landsc
 
 def test_parcels_do_not_overlap_and_districts_fill_the_square(landscape: Landscape) -> None:
     """Parcels are disjoint polygons with ids; the districts' areas add up to their union's."""
-    parcels = json.loads(landscape.parcels.read_text())["features"]
+    parcels = json.loads(landscape.parcels.read_text(encoding="utf-8"))["features"]
     shapes = [shapely.geometry.shape(one["geometry"]) for one in parcels]
     assert len({one["properties"]["parcel"] for one in parcels}) == len(parcels) > 5
     assert sum(shape.area for shape in shapes) == pytest.approx(shapely.union_all(shapes).area, rel=1e-5)
     districts = [
-        shapely.geometry.shape(one["geometry"]) for one in json.loads(landscape.districts.read_text())["features"]
+        shapely.geometry.shape(one["geometry"])
+        for one in json.loads(landscape.districts.read_text(encoding="utf-8"))["features"]
     ]
     assert sum(shape.area for shape in districts) == pytest.approx(shapely.union_all(districts).area, rel=1e-5)
 
@@ -197,4 +198,4 @@ def test_baselines_are_dynamic_world_and_mostly_right(landscape: Landscape) -> N
 def test_hrefs_are_relative(landscape: Landscape) -> None:
     """The folder can be moved: no file in it names where it lies."""
     for path in (landscape.folder / COLLECTION).rglob("*.json"):
-        assert str(landscape.folder) not in path.read_text()
+        assert str(landscape.folder) not in path.read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ ANY_CSV = "label,code,name,colour\nMaize,1,maize,e3a72f\nCorn,1,,\n1200,7,Forest
 
 def test_csv_maps_labels_to_classes(tmp_path: Path) -> None:
     """Labels that share a code are one class; colours may have a # and capitals."""
-    (tmp_path / "legend.csv").write_text(ANY_CSV)
+    (tmp_path / "legend.csv").write_text(ANY_CSV, encoding="utf-8")
     legend = read_legend(str(tmp_path / "legend.csv"))
     assert legend.classes == (
         ClassDef(code=1, name="maize", colour="e3a72f"),

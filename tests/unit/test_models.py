@@ -95,9 +95,9 @@ def test_a_missing_model_file_is_said(tmp_path: Path) -> None:
 def test_a_card_of_another_spec_version_is_refused(tmp_path: Path) -> None:
     """A spec that this code does not make is refused with what to do."""
     path = saved(tmp_path / "model") / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     card["spec"]["version"] = 99
-    path.write_text(json.dumps(card))
+    path.write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelError, match=r"version 99 is not 1.*train the model again"):
         load_card(str(path.parent))
 

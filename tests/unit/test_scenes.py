@@ -44,7 +44,7 @@ def a_collection(name="sentinel-2-l2a", **more):
 
 def write(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document), encoding="utf-8")
     return path
 
 
@@ -202,7 +202,7 @@ def test_nested_catalogs_and_loops(tmp_path):
     write(deep, {"type": "Catalog", "stac_version": "1.0.0", "id": "2022", "description": "any", "links": links})
     write(deep.parent / "b.json", an_item("b", "2022-07-01"))
     path = tmp_path / "sentinel-2-l2a/collection.json"
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(encoding="utf-8"))
     document["links"].append({"rel": "child", "href": "./2022/catalog.json"})
     write(path, document)
     assert ids(a_query(tmp_path)) == ["a", "b"]
@@ -222,7 +222,7 @@ def test_nested_catalogs_and_loops(tmp_path):
 )
 def test_what_is_no_catalog_is_refused(tmp_path, content, says):
     """Other JSON is named for what it is."""
-    (tmp_path / "catalog.json").write_text(content)
+    (tmp_path / "catalog.json").write_text(content, encoding="utf-8")
     assert says in refusal(a_query(tmp_path))
 
 

@@ -57,7 +57,11 @@ def test_secrets_are_not_shown() -> None:
 
 def test_every_variable_is_in_the_reference() -> None:
     """docs/reference/settings.md lists what is read, and nothing else."""
-    listed = set(re.findall(r"`((?:GEOCROP|MLFLOW)_[A-Z0-9_]+)`", (ROOT / "docs/reference/settings.md").read_text()))
+    listed = set(
+        re.findall(
+            r"`((?:GEOCROP|MLFLOW)_[A-Z0-9_]+)`", (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+        )
+    )
     with pytest.raises(UsageError) as caught:
         read_settings({"GEOCROP_UNKNOWN": "any"})
     known = set(re.findall(r"GEOCROP_[A-Z0-9_]+", caught.value.remedy)) | {"MLFLOW_TRACKING_URI"}

@@ -12,7 +12,6 @@ import msgspec
 import pystac
 import pytest
 import referencing
-import referencing.exceptions
 import shapely
 from hypothesis import given, settings
 from shapely.geometry import shape
@@ -43,7 +42,7 @@ def _registry() -> referencing.Registry:
     """The schemas kept with the tests, by the addresses that they refer to each other with. Nothing is fetched."""
     registry: referencing.Registry = referencing.Registry()
     for path in SCHEMAS.glob("*.json"):
-        schema = json.loads(path.read_text())
+        schema = json.loads(path.read_text(encoding="utf-8"))
         resource = referencing.Resource.from_contents(schema)
         address = schema["$id"].rstrip("#").replace("commonjson", "common.json")
         registry = registry.with_resource(address, resource)
@@ -113,7 +112,7 @@ def test_the_schemas_can_say_no(break_it: Any, address: str) -> None:
 def test_pystac_opens_it(tmp_path: Path) -> None:
     """Pystac reads the written item without a complaint, and finds assets and times."""
     plan = any_plan()
-    (tmp_path / "item.json").write_text(json.dumps(map_item(plan, any_facts(plan))))
+    (tmp_path / "item.json").write_text(json.dumps(map_item(plan, any_facts(plan))), encoding="utf-8")
     item = pystac.Item.from_file(str(tmp_path / "item.json"))
     assert item.id == plan.job
     assert set(item.assets) == {*MAP_LAYERS, *OTHER_FILES}

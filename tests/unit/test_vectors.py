@@ -74,7 +74,7 @@ def test_geojson_is_known_by_its_content(tmp_path, name):
 
 def test_kml_loses_its_altitudes(tmp_path):
     """KML always has altitudes; they are dropped."""
-    (tmp_path / "farm.kml").write_text(KML)
+    (tmp_path / "farm.kml").write_text(KML, encoding="utf-8")
     assert read_aoi(str(tmp_path / "farm.kml")) == parse_aoi(geojson(), name="farm")
 
 
@@ -134,7 +134,7 @@ def test_a_shapefile_without_prj_is_refused(shapefile):
 
 def test_a_table_without_geometries_is_refused(tmp_path):
     """A CSV of attributes is no AOI."""
-    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert "without geometries" in refusal(tmp_path / "a.csv")
 
 
@@ -167,7 +167,7 @@ def test_other_files_are_refused(tmp_path, content):
 
 def test_virtual_files_are_refused(tmp_path):
     """An OGR VRT could fetch from anywhere."""
-    (tmp_path / "a.vrt").write_text("<OGRVRTDataSource><OGRVRTLayer name='x'/></OGRVRTDataSource>")
+    (tmp_path / "a.vrt").write_text("<OGRVRTDataSource><OGRVRTLayer name='x'/></OGRVRTDataSource>", encoding="utf-8")
     assert "refers to other files" in refusal(tmp_path / "a.vrt")
 
 

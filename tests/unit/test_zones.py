@@ -226,7 +226,7 @@ def test_what_is_no_polygon_is_refused(made: Path, tmp_path: Path):
     given_file = file_of(tmp_path, [box(0, 0, 1, 1), shapely.Point(X0, Y0)])
     with pytest.raises(UsageError, match=r"feature 2 of .*given\.gpkg is no polygon"):
         areas_of(made, given_file, tmp_path)
-    (tmp_path / "text.gpkg").write_text("no vectors")
+    (tmp_path / "text.gpkg").write_text("no vectors", encoding="utf-8")
     with pytest.raises(DataError, match=r"text\.gpkg"):
         majorities_of(made, str(tmp_path / "text.gpkg"), tmp_path)
 
