@@ -39,13 +39,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
-        _add(_group(commands, command), command, f"steps.commands.{command.name.replace(' ', '_')}")
+        _add(_group(commands, command), command, f"steps.commands.{module_name(command)}")
     steps = commands.add_parser("step", help="one step of the pipeline, as pods run it").add_subparsers(
         metavar="STEP", required=True
     )
     for step in STEPS:
         _add(steps, step, f"steps.commands.step_{step.name}")
     return parser
+
+
+def module_name(command: Command) -> str:
+    """The module in `steps.commands` that runs a command: `baselines import` is `baselines_import`."""
+    return command.name.replace(" ", "_").replace("-", "_")
 
 
 _Commands = argparse._SubParsersAction

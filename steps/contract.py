@@ -1,7 +1,7 @@
 """Every command and step: its name, parameters and files, as data. Standard library only.
 
-The command line, its reference page and the workflow templates are all made from this table. The command `a b`
-is run by `steps.commands.a_b.run`, the step `a` by `steps.commands.step_a.run`.
+The command line, its reference page and the workflow templates are all made from this table. The command `a b` or
+`a-b` is run by `steps.commands.a_b.run`, the step `a` by `steps.commands.step_a.run`.
 """
 
 from dataclasses import dataclass
@@ -162,6 +162,47 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="after", positional=True, metavar="B", help="class map or its item.json"),
             Parameter(name="csv", default="", metavar="FILE", help="also write the matrix as CSV"),
         ),
+    ),
+    Command(
+        name="sample-design",
+        summary="draw points of a published map, to be labelled as reference",
+        parameters=(
+            Parameter(name="item", positional=True, metavar="ITEM", help="path or URL of item.json"),
+            Parameter(
+                name="out",
+                required=True,
+                metavar="FILE",
+                help="points to label: .gpkg, .geojson or .csv; the design is written beside it",
+            ),
+            Parameter(
+                name="standard-error", kind="number", default=0.01, help="wanted standard error of overall accuracy"
+            ),
+            Parameter(
+                name="user-accuracy",
+                default="",
+                metavar="FILE",
+                help="expected user's accuracies: CSV of class,accuracy, JSON or an assessment.json; default: 0.8 each",
+            ),
+            Parameter(name="minimum", kind="integer", default=50, help="least points per class"),
+            Parameter(name="seed", kind="integer", default=0, help="the same seed draws the same points"),
+        ),
+        example="geocrop sample-design results/maps/JOB/item.json --out points.gpkg",
+    ),
+    Command(
+        name="assess",
+        summary="accuracy and area with intervals, from labelled points; written beside the map",
+        parameters=(
+            Parameter(name="item", positional=True, metavar="ITEM", help="path or s3:// address of item.json"),
+            Parameter(name="sample", required=True, metavar="FILE", help="the points of sample-design, labelled"),
+            Parameter(name="reference-column", default="reference", help="column of the label: class name or code"),
+            Parameter(
+                name="design",
+                default="",
+                metavar="FILE",
+                help="the sample's design; default: FILE.design.json beside it",
+            ),
+        ),
+        example="geocrop assess results/maps/JOB/item.json --sample points.gpkg",
     ),
     Command(
         name="fetch",

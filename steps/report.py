@@ -219,7 +219,10 @@ def _own_warnings(context: ReportContext) -> Iterator[str]:
     if lies:
         yield f"The pixels of {_count(len(lies), 'scene')} contradict the stated reflectance offset, and were believed."
     if not plan.card.scores:
-        yield "The model comes without a score: nothing is known of the accuracy of this map."
+        yield (
+            "The model comes without a score: nothing is known of the accuracy of this map, unless an accuracy "
+            "assessment stands below."
+        )
 
 
 def _map(context: ReportContext) -> Html:

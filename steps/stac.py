@@ -123,6 +123,8 @@ _OTHERS = {
     "zones": ("Area per class and zone", "metadata"),
     "parcels": ("Majority class and confidence per parcel", "data"),
     "coverage": ("Coverage by reason", "metadata"),
+    "assessment": ("Accuracy and area from a reference sample", "metadata"),
+    "assessment-csv": ("Accuracy and area from a reference sample, as a table", "metadata"),
 }
 
 
@@ -140,6 +142,19 @@ def map_item(plan: Plan, facts: MapFacts) -> dict[str, Any]:
         "links": [],
         "assets": {file.name: _asset(file, facts, _classes(plan, facts)) for file in facts.files},
     }
+
+
+def with_assessment(
+    item: Mapping[str, Any], assessment: Mapping[str, Any], files: Sequence[MapFile], updated: dt.datetime
+) -> dict[str, Any]:
+    """An item of ours with an accuracy assessment in place of a former one; `files` are its files and the report."""
+    said = {"updated": _utc(updated), "geocrop:assessment": dict(assessment)}
+    assets = {file.name: _other_asset(file) for file in files}
+    return {**item, "properties": {**item["properties"], **said}, "assets": {**item["assets"], **assets}}
+
+
+def _utc(when: dt.datetime) -> str:
+    return when.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def item_geometry(aoi: Aoi) -> tuple[dict[str, Any], list[float]]:
@@ -166,7 +181,7 @@ def _classes(plan: Plan, facts: MapFacts) -> Sequence[ClassDef]:
 
 def _described(plan: Plan, facts: MapFacts) -> dict[str, Any]:
     """Core properties and those of the projection extension."""
-    season, created = plan.request.season, facts.created.astimezone(dt.UTC).isoformat(timespec="seconds")
+    season = plan.request.season
     return {
         "title": f"{plan.request.aoi.name}, {season}",
         "description": f"Land use by {plan.card.name}, {facts.coverage.share:.1%} of the area mapped. "
@@ -174,7 +189,7 @@ def _described(plan: Plan, facts: MapFacts) -> dict[str, Any]:
         "datetime": None,
         "start_datetime": f"{season.start}T00:00:00Z",
         "end_datetime": f"{season.end}T23:59:59Z",
-        "created": created.replace("+00:00", "Z"),
+        "created": _utc(facts.created),
         "gsd": plan.grid.resolution,
         "providers": [
             {"name": "European Union/ESA/Copernicus", "roles": ["licensor"], "url": "https://www.copernicus.eu"},
@@ -235,15 +250,11 @@ def _offset(assets: Mapping[str, Any]) -> float:
 
 
 def _asset(file: MapFile, facts: MapFacts, classes: Sequence[ClassDef]) -> dict[str, Any]:
-    suffix = f".{file.href.rpartition('.')[2]}"
-    known = {"href": file.href, "file:size": file.size, "file:checksum": f"1220{file.sha256}"}
     layer = _LAYERS.get(file.name)
     if layer is None:
-        title, role = _OTHERS.get(file.name, (file.name, "metadata"))
-        media = _MEDIA_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
-        return {**known, "title": title, "type": media, "roles": [role]}
+        return _other_asset(file)
     return {
-        **known,
+        **_known(file),
         "title": layer.title,
         "type": _COG,
         "roles": list(layer.roles),
@@ -251,6 +262,18 @@ def _asset(file: MapFile, facts: MapFacts, classes: Sequence[ClassDef]) -> dict[
         "raster:bands": [_raster_band(layer, facts.raster) for _ in layer.bands],
         **_classified(file.name, facts, classes),
     }
+
+
+def _known(file: MapFile) -> dict[str, Any]:
+    return {"href": file.href, "file:size": file.size, "file:checksum": f"1220{file.sha256}"}
+
+
+def _other_asset(file: MapFile) -> dict[str, Any]:
+    """A file that is no raster."""
+    suffix = f".{file.href.rpartition('.')[2]}"
+    title, role = _OTHERS.get(file.name, (file.name, "metadata"))
+    media = _MEDIA_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
+    return {**_known(file), "title": title, "type": media, "roles": [role]}
 
 
 def _raster_band(layer: _Layer, raster: MapRaster) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import uuid
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import geopandas
+import numpy as np
 import pyogrio
 import shapely
 import structlog
@@ -88,6 +89,12 @@ def write_gpkg(frame: geopandas.GeoDataFrame, path: Path, *, layer: str = "featu
         raise StoreError(f"{path} cannot be written: {error}", "check space and permissions") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_points(columns: Mapping[str, Sequence[object]], lonlat: np.ndarray, path: Path, *, layer: str) -> None:
+    """Write points with their attributes as GeoPackage, in EPSG:4326; `lonlat` is (points, 2). Raises StoreError."""
+    frame = geopandas.GeoDataFrame(dict(columns), geometry=shapely.points(lonlat), crs=4326)
+    write_gpkg(frame, path, layer=layer)
 
 
 def _readable(path: str) -> Path:

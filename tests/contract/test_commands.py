@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from steps import reference
-from steps.cli import build_parser, main
+from steps.cli import build_parser, main, module_name
 from steps.contract import COMMANDS, STEPS
 
 ROOT = Path(__file__).parents[2]
-MODULES = [f"steps.commands.{command.name.replace(' ', '_')}" for command in COMMANDS]
+MODULES = [f"steps.commands.{module_name(command)}" for command in COMMANDS]
 MODULES += [f"steps.commands.step_{step.name}" for step in STEPS]
 
 

@@ -1,0 +1,100 @@
+"""A published map as it lies in a store or on a web server: its item, and the files beside it."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+from steps.errors import CatalogError, DataError, UsageError
+from steps.model.card import ClassDef
+from steps.scenes import read_document
+from steps.settings import settings
+from steps.stac import replay_classes
+from steps.store import MissingObject, Store, open_store
+
+_WEB = ("http://", "https://")
+_MULTIHASH = "1220"
+"""What `file:checksum` begins with for SHA-256."""
+_GIVE = "give the item.json of a map that GeoCrop published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """One map."""
+
+    href: str
+    """Of the item, as the user gave it."""
+    item: Mapping[str, Any]
+    classes: tuple[ClassDef, ...]
+    store: Store | None
+    """The item's folder, whose keys are file names; None on a web server."""
+
+    @property
+    def name(self) -> str:
+        """The item's id, for people."""
+        return str(self.item.get("id", self.href))
+
+    @property
+    def key(self) -> str:
+        """The item's own file name."""
+        return self.href.rpartition("/")[2]
+
+    @property
+    def map_sha256(self) -> str:
+        """Of map.tif, as the item states it; raises CatalogError."""
+        return str(self.asset("map")["file:checksum"]).removeprefix(_MULTIHASH)
+
+    def asset(self, name: str) -> Mapping[str, Any]:
+        """An asset with its href and checksum; raises CatalogError."""
+        found = self.item.get("assets", {}).get(name, {})
+        if not {"href", "file:checksum"} <= set(found):
+            raise CatalogError(f"{self.href} has no asset {name} with a checksum", _GIVE)
+        return found
+
+    def beside(self, name: str) -> str:
+        """Key of an asset's file in the item's folder; raises CatalogError for one that lies elsewhere."""
+        href = str(self.asset(name)["href"]).removeprefix("./")
+        if "/" in href:
+            raise CatalogError(f"asset {name} of {self.href} does not lie beside it", "give the item as published")
+        return href
+
+    @contextlib.contextmanager
+    def open_map(self) -> Iterator[str]:
+        """What rasterio opens: the file, checked against the item, or its URL. Raises DataError when it was changed."""
+        if self.store is None:
+            yield urljoin(self.href, str(self.asset("map")["href"]))
+            return
+        with self.store.local_path(self.beside("map")) as path:
+            if _sha256(path) != self.map_sha256:
+                raise DataError(f"the map of {self.href} is not the one that it describes", "publish it again")
+            yield str(path)
+
+
+def open_published(href: str) -> Published:
+    """The map of an item: a path, an s3:// or a web address. Raises UsageError or CatalogError."""
+    if href.startswith(_WEB):
+        item: Any = read_document(href)
+        store = None
+    else:
+        href = href if href.startswith("s3://") else Path(href).absolute().as_posix()
+        store = open_store(href.rpartition("/")[0], settings())
+        item = _read_item(href, store)
+    if not isinstance(item, dict) or not isinstance(item.get("assets"), dict):
+        raise CatalogError(f"{href} is no STAC item", _GIVE)
+    return Published(href=href, item=item, classes=replay_classes(item), store=store)
+
+
+def _read_item(href: str, store: Store) -> Any:
+    try:
+        return json.loads(store.get_bytes(href.rpartition("/")[2]))
+    except (ValueError, MissingObject) as error:
+        raise UsageError(f"item {href} cannot be read: {error}", _GIVE) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
