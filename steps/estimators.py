@@ -83,7 +83,7 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     hectares: float
     """The mapped area."""
     notes: tuple[str, ...] = ()
-    """What cannot be estimated and why, a sentence each."""
+    """What cannot be estimated, or not well, and why; a sentence each."""
 
     @property
     def units(self) -> int:
@@ -234,19 +234,32 @@ def _producers(column: np.ndarray, spread: np.ndarray, index: int) -> Estimate:
 
 
 def _notes(strata: Sequence[Stratum], counts: np.ndarray) -> Iterator[str]:
-    for stratum, units in zip(strata, counts.sum(axis=1), strict=True):
-        if units >= min(LEAST, stratum.pixels):
-            continue
-        if units:
-            yield (
-                f"One unit of {stratum.name} is labelled: no standard error of it, of overall accuracy or of areas "
-                f"can be estimated; label at least {LEAST}."
-            )
-        else:
-            yield (
-                f"No unit of {stratum.name} is labelled: neither its accuracy nor that of the whole map, and no area, "
-                f"can be estimated; label at least {min(LEAST, stratum.pixels)}."
-            )
+    units = [int(one) for one in counts.sum(axis=1)]
+    for stratum, few in zip(strata, units, strict=True):
+        if few < min(LEAST, stratum.pixels):
+            yield _lack(stratum, few)
+    right = np.diagonal(counts)
+    flawless = [
+        one.name for one, all_, good in zip(strata, units, right, strict=True) if LEAST <= all_ == good < one.pixels
+    ]
+    if flawless:
+        yield (
+            f"No error was found among the units of {', '.join(flawless)}: their share in standard errors is zero, "
+            "which is likely less than the truth; more units may find some."
+        )
+
+
+def _lack(stratum: Stratum, units: int) -> str:
+    least = min(LEAST, stratum.pixels)
+    if units:
+        return (
+            f"One unit of {stratum.name} is labelled: no standard error of it, of overall accuracy or of areas can be "
+            f"estimated; label at least {least}."
+        )
+    return (
+        f"No unit of {stratum.name} is labelled: neither its accuracy nor that of the whole map, and no area, can be "
+        f"estimated; label at least {least}."
+    )
 
 
 # -- for tracking --------------------------------------------------------------------------------------------------
