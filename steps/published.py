@@ -3,14 +3,16 @@
 import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from steps.errors import CatalogError, DataError, UsageError
+from steps.errors import CatalogError, DataError, SceneError, UsageError
 from steps.model.card import ClassDef
+from steps.remote import RangeReader
 from steps.scenes import read_document
 from steps.settings import settings
 from steps.stac import replay_classes
@@ -19,6 +21,7 @@ from steps.store import MissingObject, Store, open_store
 _WEB = ("http://", "https://")
 _MULTIHASH = "1220"
 """What `file:checksum` begins with for SHA-256."""
+_PIECE_BYTES = 16 * 2**20
 _GIVE = "give the item.json of a map that GeoCrop published"
 
 
@@ -63,15 +66,17 @@ class Published:
         return href
 
     @contextlib.contextmanager
-    def open_map(self) -> Iterator[str]:
-        """What rasterio opens: the file, checked against the item, or its URL. Raises DataError when it was changed."""
-        if self.store is None:
-            yield urljoin(self.href, str(self.asset("map")["href"]))
-            return
-        with self.store.local_path(self.beside("map")) as path:
+    def open_map(self) -> Iterator[Path]:
+        """The map as a file, downloaded where it is not one. Raises DataError when it is not the one of the item."""
+        with contextlib.ExitStack() as stack:
+            if self.store is not None:
+                path = stack.enter_context(self.store.local_path(self.beside("map")))
+            else:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="geocrop-published-"))
+                path = _download(urljoin(self.href, str(self.asset("map")["href"])), Path(folder) / "map.tif")
             if _sha256(path) != self.map_sha256:
                 raise DataError(f"the map of {self.href} is not the one that it describes", "publish it again")
-            yield str(path)
+            yield path
 
 
 def open_published(href: str) -> Published:
@@ -93,6 +98,19 @@ def _read_item(href: str, store: Store) -> Any:
         return json.loads(store.get_bytes(href.rpartition("/")[2]))
     except (ValueError, MissingObject) as error:
         raise UsageError(f"item {href} cannot be read: {error}", _GIVE) from error
+
+
+def _download(href: str, path: Path) -> Path:
+    """A remote file, piece by piece. Raises DataError when it is not there, ReadError when it may come later."""
+    reader, size, done = RangeReader(), 1, 0
+    with path.open("wb") as file:
+        while done < size:
+            try:
+                piece = reader.read(href, done, _PIECE_BYTES)
+            except SceneError as error:
+                raise DataError(error.what, "check the item's map") from error
+            size, done = piece.size, done + file.write(piece.data)
+    return path
 
 
 def _sha256(path: Path) -> str:

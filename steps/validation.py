@@ -101,7 +101,7 @@ class Labelled:
 # -- drawing -------------------------------------------------------------------------------------------------------
 
 
-def draw_sample(path: str, classes: Sequence[ClassDef], wish: Wish, *, item: str, map_sha256: str) -> Design:
+def draw_sample(path: Path, classes: Sequence[ClassDef], wish: Wish, *, item: str, map_sha256: str) -> Design:
     """Draw a stratified random sample of a class map's pixels, without replacement.
 
     Strata are the classes, weighted by true area. Raises DataError for what is no class map of these classes.
@@ -123,7 +123,7 @@ def draw_sample(path: str, classes: Sequence[ClassDef], wish: Wish, *, item: str
         raise DataError(f"{path} cannot be read: {error}", "publish the map again") from error
 
 
-def _strata(source: DatasetReader, classes: Sequence[ClassDef], path: str) -> tuple[Stratum, ...]:
+def _strata(source: DatasetReader, classes: Sequence[ClassDef], path: Path) -> tuple[Stratum, ...]:
     """Pixels and areas by class; the first pass."""
     found = ClassAreas()
     for window, codes in _windows(source):
@@ -176,7 +176,8 @@ def _find(source: DatasetReader, ranks: Mapping[int, np.ndarray]) -> np.ndarray:
 
 def _units(source: DatasetReader, places: np.ndarray, seed: int) -> Iterator[Unit]:
     shuffled = np.random.default_rng([seed, NODATA_CLASS]).permutation(places)
-    x, y = source.transform * (shuffled[:, 2] + 0.5, shuffled[:, 1] + 0.5)
+    (a, b, c, d, e, f), col, row = tuple(source.transform)[:6], shuffled[:, 2] + 0.5, shuffled[:, 1] + 0.5
+    x, y = a * col + b * row + c, d * col + e * row + f
     lon, lat = Transformer.from_crs(source.crs.to_epsg(), 4326, always_xy=True).transform(x, y)
     for index, code in enumerate(shuffled[:, 0]):
         yield Unit(

@@ -21,7 +21,17 @@ from steps.model.aoi import Aoi
 from steps.model.card import ClassDef
 from steps.model.job import Coverage, Phase, Plan, Reason, SceneFault, TileEmpty, TileFailed, TileMapped, TileOutcome
 from steps.naming import MAP_LAYERS
-from steps.stac import EXTENSIONS, MapFacts, MapFile, MapRaster, item_geometry, map_item, replay_classes, replay_plan
+from steps.stac import (
+    EXTENSIONS,
+    MapFacts,
+    MapFile,
+    MapRaster,
+    item_geometry,
+    map_item,
+    replay_classes,
+    replay_plan,
+    with_assessment,
+)
 from steps.testing import any_plan, any_request, aois
 from steps.versions import pixel_version
 
@@ -84,6 +94,21 @@ def test_the_item_fits_the_schemas(address: str) -> None:
     """An item with every asset is valid against the core and each extension."""
     plan = any_plan()
     assert _complaints(map_item(plan, any_facts(plan)), address) == []
+
+
+@pytest.mark.parametrize("address", [CORE, *EXTENSIONS])
+def test_an_assessed_item_fits_the_schemas(address: str) -> None:
+    """With an accuracy assessment an item stays valid, and replays to the same plan."""
+    plan = any_plan(pixel_version=pixel_version())
+    names = {"assessment": "assessment.json", "assessment-csv": "assessment.csv", "report": "report.html"}
+    files = [MapFile(name=name, href=f"./{href}", size=9, sha256="ab" * 32) for name, href in names.items()]
+    overall = {"overall": {"value": 0.9, "standard_error": None}}
+    item = with_assessment(map_item(plan, any_facts(plan)), overall, files, ANY_TIME)
+    assert _complaints(item, address) == []
+    assert set(names) <= set(item["assets"])
+    assert item["assets"]["report"]["file:checksum"] == f"1220{'ab' * 32}"
+    assert item["properties"]["geocrop:assessment"] == overall
+    assert replay_plan(json.loads(json.dumps(item))) == plan
 
 
 @pytest.mark.parametrize(
