@@ -197,6 +197,33 @@ def test_replay_rebuilds_the_same_bytes(farm: Farm, published: Path, tmp_path: P
     same_rasters(the_map(tmp_path / "again"), the_map(published))
 
 
+def test_an_assessed_map_replays(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """Points drawn from the map and labelled with the truth assess it; its item still rebuilds the same bytes."""
+    store, points = tmp_path / "store", tmp_path / "points.csv"
+    shutil.copytree(published, store)
+    item = the_map(store) / "item.json"
+    farm.geocrop("sample-design", str(item), "--out", str(points), "--standard-error", "0.02", "--minimum", "20")
+    label_with_truth(points, farm.land.truth)
+    farm.geocrop("assess", str(item), "--sample", str(points))
+    found = json.loads(item.read_text(encoding="utf-8"))["properties"]["geocrop:assessment"]["accuracy"]
+    with rasterio.open(the_map(store) / "map.tif") as source, rasterio.open(farm.land.truth) as truth:
+        mapped = source.read(1)
+        right = (mapped == truth.read(1, window=truth.window(*source.bounds)))[mapped != 255].mean()
+    assert abs(found["overall"]["value"] - right) < 4 * found["overall"]["standard_error"]
+    assert 'aria-labelledby="accuracy"' in (the_map(store) / "report.html").read_text(encoding="utf-8")
+    farm.geocrop("replay", str(item), "--out", str(tmp_path / "again"))
+    same_rasters(the_map(tmp_path / "again"), the_map(published))
+
+
+def label_with_truth(points: Path, truth: Path) -> None:
+    """Fill in the reference column of a CSV from a raster of true codes."""
+    design = json.loads(points.with_name(f"{points.name}.design.json").read_text(encoding="utf-8"))
+    with rasterio.open(truth) as source:
+        codes = [int(one[0]) for one in source.sample([(unit["x"], unit["y"]) for unit in design["units"]])]
+    rows = [f"{unit['id']},{code}\n" for unit, code in zip(design["units"], codes, strict=True)]
+    points.write_text("id,reference\n" + "".join(rows), encoding="utf-8")
+
+
 def test_a_bad_scene_is_left_out_and_comes_back(farm: Farm, published: Path, tmp_path: Path) -> None:
     """A truncated COG costs its scene, with its name in the record; repaired, the next run makes the full tiles."""
     copy = tmp_path / "land"
