@@ -36,7 +36,9 @@ def classify_block(
     shape = features.clear.shape
     known = features.clear.ravel() > 0
     values = features.values.values.reshape(features.values.shape[0], -1)
-    found = classify(forest, values if known.all() else np.ascontiguousarray(values[:, known]), threads)
+    found = classify(
+        forest, values if known.all() else np.ascontiguousarray(values[:, known]), threads, card.temperature
+    )
     codes = np.array([entry.code for entry in card.classes], np.uint8)
     return ClassifiedBlock(
         classes=_spread(codes[found.best], known, shape),

@@ -9,13 +9,12 @@ After Lucchese et al. 2015, QuickScorer (SIGIR), turned round: masks over pixels
 
 # ruff: noqa: ARG001 - the arguments of an intrinsic give its signature
 
-from typing import Any
-
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
+
+from steps.kernels.bins import JIT, PERMUTES, aligned, bin_row, splat
 
 GROUPS = 8
 """Masks of 64 pixels that are handled together."""
@@ -23,16 +22,7 @@ BLOCK = 64 * GROUPS
 DEPTH = 6
 SLOTS = LEAVES = 1 << DEPTH
 """Inner nodes of a full tree in heap order, slot 0 unused; and its leaves."""
-_JIT: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-PERMUTES = "+avx512f," in cpu_target.target_context.codegen()._tm_features + ","
-"""Whether numba compiles for a CPU that looks 32 floats up with one instruction. Its cache is per CPU."""
-
-
-def _splat(builder, value, count):
-    one = builder.insert_element(ir.Constant(ir.VectorType(value.type, count), ir.Undefined), value, _I32(0))
-    undefined = ir.Constant(one.type, ir.Undefined)
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
 
 
 @intrinsic
@@ -43,7 +33,7 @@ def compare(typing, bins, threshold, masks):
         vector = ir.VectorType(_I8, 64)
         source = builder.inttoptr(arguments[0], vector.as_pointer())
         target = builder.inttoptr(arguments[2], _I64.as_pointer())
-        level = _splat(builder, arguments[1], 64)
+        level = splat(builder, arguments[1], 64)
         for group in range(GROUPS):
             values = builder.load(builder.gep(source, [_I32(group)]), align=1)
             mask = builder.bitcast(builder.icmp_unsigned(">", values, level), _I64)
@@ -135,14 +125,14 @@ def permute_leaves(typing, bits, leaves, sums):
     return types.void(types.uintp, types.uintp, types.uintp), generate
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def _look_up_leaves(bits, numbers, leaves, sums):
     leaf_numbers(np.uintp(bits.ctypes.data), np.uintp(numbers.ctypes.data))
     for i in range(BLOCK):
         sums[i] += leaves[numbers[i]]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def _permute_leaves(bits, numbers, leaves, sums):
     permute_leaves(np.uintp(bits.ctypes.data), np.uintp(leaves.ctypes.data), np.uintp(sums.ctypes.data))
 
@@ -151,55 +141,28 @@ def _permute_leaves(bits, numbers, leaves, sums):
 _add_leaves = _permute_leaves if PERMUTES else _look_up_leaves
 
 
-@njit(**_JIT)
-def _aligned(count):
-    """`count` zero bytes that start a cache line: loads of 64 bytes that straddle two cost double."""
-    buffer = np.zeros(count + 64, np.uint8)
-    first = (64 - buffer.ctypes.data % 64) % 64
-    return buffer[first : first + count]
-
-
-@njit(**_JIT)
-def bin_row(values, thresholds, missing, bins):
-    """bins uint8 (n): thresholds reached by values float32 (n); `missing` where NaN.
-
-    thresholds float32 (256) are sorted, padded with NaN. One is reached when threshold <= value, as xgboost goes right.
-    """
-    for i in range(values.shape[0]):
-        v = values[i]
-        reached = np.uint32(0)
-        reached += np.uint32(128) if thresholds[reached + np.uint32(127)] <= v else np.uint32(0)
-        reached += np.uint32(64) if thresholds[reached + np.uint32(63)] <= v else np.uint32(0)
-        reached += np.uint32(32) if thresholds[reached + np.uint32(31)] <= v else np.uint32(0)
-        reached += np.uint32(16) if thresholds[reached + np.uint32(15)] <= v else np.uint32(0)
-        reached += np.uint32(8) if thresholds[reached + np.uint32(7)] <= v else np.uint32(0)
-        reached += np.uint32(4) if thresholds[reached + np.uint32(3)] <= v else np.uint32(0)
-        reached += np.uint32(2) if thresholds[reached + np.uint32(1)] <= v else np.uint32(0)
-        reached += np.uint32(1) if thresholds[reached + np.uint32(0)] <= v else np.uint32(0)
-        bins[i] = np.uint8(reached) if v == v else missing  # noqa: PLR0124 - false for NaN
-
-
-@njit(**_JIT)
+@njit(**JIT)
 def sum_trees(
     values, thresholds, row_feature, row_missing, node_slot, node_row, node_threshold, tree_first, tree_class, leaves,
     base, out,
 ):  # fmt: skip
     """out (class, n) float32: base plus the leaves of all trees, for values (feature, n) float32, NaN where missing.
 
-    Row r bins feature row_feature[r] with code row_missing[r] for missing. Node k sets mask node_slot[k] where
-    bins[node_row[k]] > node_threshold[k]; tree t has the nodes tree_first[t]:tree_first[t + 1] and leaves (tree, 64)
-    float32. A leaf above the last level fills all places below it, so masks of slots that a tree lacks do not matter.
+    Row r bins feature row_feature[r] by thresholds[r], see bin_row, with code row_missing[r] for missing. Node k sets
+    mask node_slot[k] where bins[node_row[k]] > node_threshold[k]; tree t has the nodes tree_first[t]:tree_first[t + 1]
+    and leaves (tree, 64) float32. A leaf above the last level fills all places below it, so masks of slots that a tree
+    lacks do not matter.
     """
     classes, n = out.shape
-    masks, bits = _aligned(SLOTS * BLOCK // 8).view(np.uint64), _aligned(DEPTH * BLOCK // 8).view(np.uint64)
-    sums = _aligned(classes * BLOCK * 4).view(np.float32)
-    bins, numbers = _aligned(row_feature.shape[0] * BLOCK), _aligned(BLOCK)
+    masks, bits = aligned(SLOTS * BLOCK // 8).view(np.uint64), aligned(DEPTH * BLOCK // 8).view(np.uint64)
+    sums = aligned(classes * BLOCK * 4).view(np.float32)
+    bins, numbers = aligned(row_feature.shape[0] * BLOCK), aligned(BLOCK)
     masks_at, bins_at = np.uintp(masks.ctypes.data), np.uintp(bins.ctypes.data)
     for start in range(0, n, BLOCK):
         stop = min(n, start + BLOCK)
         for r in range(row_feature.shape[0]):
             f = row_feature[r]
-            bin_row(values[f, start:stop], thresholds[f], row_missing[r], bins[r * BLOCK : (r + 1) * BLOCK])
+            bin_row(values[f, start:stop], thresholds[r], row_missing[r], bins[r * BLOCK : (r + 1) * BLOCK])
         for c in range(classes):
             sums[c * BLOCK : (c + 1) * BLOCK] = base[c]
         for t in range(tree_class.shape[0]):
@@ -217,7 +180,7 @@ def sum_trees(
                 out[c, start + i] = sums[c * BLOCK + i]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def softmax(margins, probabilities):
     """probabilities (class, n) of margins (class, n), both float32.
 
@@ -236,7 +199,7 @@ def softmax(margins, probabilities):
             probabilities[c, i] = probabilities[c, i] / np.float32(total)
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def sigmoid(margins, probabilities):
     """probabilities (2, n) of margins (1, n), both float32; as xgboost, and its XGBClassifier for the first class."""
     for i in range(margins.shape[1]):
@@ -245,13 +208,13 @@ def sigmoid(margins, probabilities):
         probabilities[0, i] = np.float32(1) - probabilities[1, i]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def logit(probability):
     """The margin of a probability, float32; as xgboost, with the C library's logf."""
     return -np.log(np.float32(1) / probability - np.float32(1))
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def rank(probabilities, best, confidence, margin):
     """The likeliest class of probabilities (class, n), the first of equals; its percent, its lead in percent."""
     classes, n = probabilities.shape

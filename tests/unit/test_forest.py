@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from steps.errors import ModelError
-from steps.forest import BoosterForest, CompiledForest, classify, compile_forest
+from steps.forest import BoosterForest, CompiledForest, DeepForest, classify, compile_forest
 from steps.kernels import forest as kernels
 
 FEATURES = 4
@@ -89,6 +89,45 @@ def test_two_classes_are_those_of_xgboost(seed: int, rows: int, rounds: int, eta
     assert_same(raw(booster), table(seed + 1, rows, EXTREME))
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**20),
+    classes=st.integers(2, 5),
+    rows=st.integers(1, 2600),
+    depth=st.integers(7, 20),
+    parallel=st.integers(1, 2),
+)
+def test_deep_trees_are_those_of_xgboost(seed: int, classes: int, rows: int, depth: int, parallel: int) -> None:
+    """Trees of any shape, ragged ones too, give xgboost's bits for the same hard values."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random((500, FEATURES)) < 0.5, table(seed, 500), rng.normal(size=(500, FEATURES)))
+    parameters = {"max_depth": depth, "subsample": 0.9, "num_parallel_tree": parallel, "min_child_weight": 0}
+    model = raw(train(x.astype(np.float32), classes, seed=seed, **parameters))
+    rows_of = np.concatenate([table(seed + 1, rows, EXTREME), on_thresholds(model, seed)])
+    assert_same(model, rows_of, DeepForest)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**20), rounds=st.integers(1, 30), leaves=st.integers(8, 400))
+def test_two_classes_of_deep_trees(seed: int, rounds: int, leaves: int) -> None:
+    """One margin, trees grown leaf by leaf as deep as they like."""
+    x = np.random.default_rng(seed).normal(size=(600, FEATURES)).astype(np.float32)
+    x[:300, 0] = np.sort(x[:300, 0])
+    grown = {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": leaves, "min_child_weight": 0}
+    model = raw(train_binary(x, rounds, seed, **grown))
+    found = compile_forest(model)
+    assert_same(model, np.concatenate([table(seed, 90, EXTREME), on_thresholds(model, seed)]), type(found))
+    assert isinstance(found, DeepForest | CompiledForest)
+
+
+def on_thresholds(model: bytes, seed: int) -> np.ndarray:
+    """float32 (row, feature): values on a model's thresholds, and next to them on both sides."""
+    trees = json.loads(model)["learner"]["gradient_booster"]["model"]["trees"]
+    found = np.array([level for tree in trees for level in tree["split_conditions"]], np.float32)
+    near = np.concatenate([found, np.nextafter(found, np.float32(np.inf)), np.nextafter(found, np.float32(-np.inf))])
+    return np.random.default_rng(seed).choice(near, (300, FEATURES))
+
+
 def test_many_rounds_of_smooth_values() -> None:
     """Nine classes, a hundred rounds of full depth: the order of float32 sums is xgboost's."""
     rng = np.random.default_rng(3)
@@ -130,9 +169,9 @@ def test_a_threshold_of_minus_zero() -> None:
     assert_same(edited(booster, negate), table(6, 300, EXTREME))
 
 
-@pytest.mark.parametrize("distinct", [254, 255])
-def test_as_many_thresholds_as_a_byte_numbers(distinct: int) -> None:
-    """254 thresholds of a feature are compiled; one more falls back."""
+@pytest.mark.parametrize("distinct", [253, 254, 255, 509])
+def test_more_thresholds_than_a_byte_numbers(distinct: int) -> None:
+    """A feature of more than 254 thresholds is compared in parts; values on each lead where xgboost leads them."""
     x = np.zeros((2 * (distinct + 1), 2), np.float32)
     x[:, 0] = np.repeat(np.arange(distinct + 1), 2)
 
@@ -147,23 +186,41 @@ def test_as_many_thresholds_as_a_byte_numbers(distinct: int) -> None:
     booster = xgboost.train(parameters, xgboost.DMatrix(x, y), distinct)
     model = edited(booster, spread)
     x[0, 0] = np.nan
-    assert_same(model, x, CompiledForest if distinct <= 254 else BoosterForest)
+    x[1 : distinct + 1, 0] = np.arange(distinct) + 0.5
+    assert_same(model, x)
 
 
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"max_depth": 7}, "trees deeper than 6"),
         ({"booster": "dart", "rate_drop": 0.5}, "booster dart"),
         ({"multi_strategy": "multi_output_tree", "max_depth": 2}, "a vector in each leaf"),
     ],
 )
 def test_what_is_not_compiled_falls_back_and_says_so(parameters: dict[str, Any], reason: str) -> None:
-    """Such a model gives xgboost's numbers through xgboost, over several slices of rounds, with the reason logged."""
+    """Such a model gives xgboost's numbers through xgboost, with the reason logged."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, FEATURES)).astype(np.float32)
     x[rng.random(x.shape) < 0.1] = np.nan
-    model = raw(train(x, 3, 60, **parameters))
+    assert_falls_back(raw(train(x, 3, 60, **parameters)), x, reason)
+
+
+def test_a_tree_of_very_many_leaves_falls_back() -> None:
+    """Beyond 1024 leaves of a tree xgboost itself is asked, over several slices of rounds."""
+    x = np.random.default_rng(0).normal(size=(4000, FEATURES)).astype(np.float32)
+    grown = {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": 1025, "min_child_weight": 0, "lambda": 0}
+    assert_falls_back(raw(train_binary(x, 30, **grown)), x, "1025 leaves in a tree, at most 1024 fit")
+
+
+def test_the_most_leaves_that_fit() -> None:
+    """A tree of 1024 leaves is compiled."""
+    x = np.random.default_rng(0).normal(size=(4000, FEATURES)).astype(np.float32)
+    grown = {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": 1024, "min_child_weight": 0, "lambda": 0}
+    assert_same(raw(train_binary(x, 3, **grown)), x, DeepForest)
+
+
+def assert_falls_back(model: bytes, x: np.ndarray, reason: str) -> None:
+    """Compiling logs the reason, and xgboost gives its own numbers."""
     with capture_logs() as logs:
         compile_forest(model)
     assert [(log["event"], log["reason"]) for log in logs] == [("forest.fallback", reason)]
