@@ -107,4 +107,4 @@ def _told_apart(accuracy: Accuracy) -> list[str]:
 
 def _matrix_rows(accuracy: Accuracy, names: list[str]) -> Iterator[list[Content]]:
     for name, row in zip(names, accuracy.proportions, strict=True):
-        yield [name, *("" if one is None else f"{100 * one:.2f}" for one in row)]
+        yield [name, *("" if one is None else f"{100 * one:.2f}" if one else "0" for one in row)]
