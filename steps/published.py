@@ -54,7 +54,7 @@ class Published:
     def asset(self, name: str) -> Mapping[str, Any]:
         """An asset with its href and checksum; raises CatalogError."""
         found = self.item.get("assets", {}).get(name, {})
-        if not {"href", "file:checksum"} <= set(found):
+        if not isinstance(found, Mapping) or not {"href", "file:checksum"} <= set(found):
             raise CatalogError(f"{self.href} has no asset {name} with a checksum", _GIVE)
         return found
 
@@ -81,19 +81,43 @@ class Published:
 
 def open_published(href: str) -> Published:
     """The map of an item: a path, an s3:// or a web address. Raises UsageError or CatalogError."""
-    if href.startswith(_WEB):
-        item: Any = read_document(href)
-        store = None
-    else:
-        href = href if href.startswith("s3://") else Path(href).absolute().as_posix()
-        store = open_store(href.rpartition("/")[0], settings())
-        item = _read_item(href, store)
-    if not isinstance(item, dict) or not isinstance(item.get("assets"), dict):
-        raise CatalogError(f"{href} is no STAC item", _GIVE)
+    href = absolute(href)
+    item = read_item(href)
+    store = None if href.startswith(_WEB) else open_store(href.rpartition("/")[0], settings())
     return Published(href=href, item=item, classes=replay_classes(item), store=store)
 
 
-def _read_item(href: str, store: Store) -> Any:
+def absolute(href: str) -> str:
+    """A path made absolute; s3:// and web addresses as they are."""
+    return href if "://" in href else Path(href).absolute().as_posix()
+
+
+def read_item(href: str) -> Mapping[str, Any]:
+    """The STAC item at an absolute path, an s3:// or a web address. Raises UsageError or CatalogError."""
+    if href.startswith(_WEB):
+        item: Any = read_document(href)
+    else:
+        item = _stored_item(href, open_store(href.rpartition("/")[0] or "/", settings()))
+    if not isinstance(item, dict) or not isinstance(item.get("assets"), dict):
+        raise CatalogError(f"{href} is no STAC item", _GIVE)
+    return item
+
+
+@contextlib.contextmanager
+def as_file(href: str) -> Iterator[Path]:
+    """A file at a path, an s3:// or a web address, as long as the context lasts. Raises DataError, or ReadError."""
+    if href.startswith("s3://"):
+        folder, _, name = href.rpartition("/")
+        with open_store(folder, settings()).local_path(name) as path:
+            yield path
+    elif href.startswith(_WEB):
+        with tempfile.TemporaryDirectory(prefix="geocrop-published-") as scratch:
+            yield _download(href, Path(scratch) / "map.tif")
+    else:
+        yield Path(href)
+
+
+def _stored_item(href: str, store: Store) -> Any:
     try:
         return json.loads(store.get_bytes(href.rpartition("/")[2]))
     except (ValueError, MissingObject) as error:

@@ -3,6 +3,7 @@
 They hold what a labeller may see: id, lon, lat, and an empty column `reference`.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from steps.vectors import read_features, write_points
 
 REFERENCE = "reference"
 """The column to fill in."""
+_LAYER = "sample"
 _PLACE = "\0place"
 """Key of a record's lon, lat; no column has this name."""
 
@@ -52,7 +54,7 @@ def write_places(path: Path, places: Sequence[Place]) -> None:
 def _write_gpkg(path: Path, places: Sequence[Place]) -> None:
     lonlat = np.array([(one.lon, one.lat) for one in places])
     columns = {"id": [one.id for one in places], "lon": lonlat[:, 0].tolist(), "lat": lonlat[:, 1].tolist()}
-    write_points({**columns, REFERENCE: [""] * len(places)}, lonlat, path, layer="sample")
+    write_points({**columns, REFERENCE: [""] * len(places)}, lonlat, path, layer=_LAYER)
 
 
 def _write_geojson(path: Path, places: Sequence[Place]) -> None:
@@ -113,12 +115,20 @@ def _stated_place(row: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _vector_records(path: Path) -> list[dict[str, Any]]:
-    frame = read_features(str(path), epsg=4326)
+    frame = _features(path)
     middle = frame.geometry.representative_point()
     names = [name for name in frame.columns if name != frame.geometry.name]
     values = zip(*(frame[name].tolist() for name in names), strict=True)
     places = zip(middle.x.tolist(), middle.y.tolist(), strict=True)
     return [{**dict(zip(names, row, strict=True)), _PLACE: place} for row, place in zip(values, places, strict=True)]
+
+
+def _features(path: Path) -> Any:
+    """A GeoDataFrame: of our own layer where there is one, as QGIS puts its styles beside it; else of the only one."""
+    if path.suffix.lower() == ".gpkg":
+        with contextlib.suppress(UsageError):
+            return read_features(str(path), layer=_LAYER, epsg=4326)
+    return read_features(str(path), epsg=4326)
 
 
 def _identity(value: Any) -> int | None:

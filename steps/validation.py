@@ -33,6 +33,8 @@ DEFAULT_USERS = 0.8
 """Expected user's accuracy of a class that nothing is known of."""
 _BLOCK_PX = 1024
 """Pixels per side of what is read at once. The same seed draws other pixels when it changes."""
+_CACHE_MB = 64
+"""Of decoded blocks; GDAL's own default is a share of the machine's memory, and holds many a map whole."""
 _METRES_PER_DEGREE = 111_320.0
 _SHOWN = 10
 """Most ids that a message names."""
@@ -107,7 +109,7 @@ def draw_sample(path: Path, classes: Sequence[ClassDef], wish: Wish, *, item: st
     Strata are the classes, weighted by true area. Raises DataError for what is no class map of these classes.
     """
     try:
-        with rasterio.open(path) as source:
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), rasterio.open(path) as source:
             strata = _strata(source, classes, path)
             places = _find(source, _ranks(strata, wish))
             return Design(

@@ -197,7 +197,7 @@ def test_intervals_cover_the_truth() -> None:
     """Of many samples of a known population about 95 % of the intervals hold the truth, and the mean is the truth."""
     population = np.array([[16_000, 3_000, 1_000], [7_500, 127_500, 15_000], [18_000, 42_000, 540_000]])
     shares, means = covered(population, units=300)
-    assert {name: share for name, share in shares.items() if not 0.93 <= share <= 0.97} == {}
+    assert {name: share for name, share in shares.items() if not 0.92 < share < 0.98} == {}
     ratios = {name: mean for name, mean in means.items() if name.startswith("producers")}
     assert ratios == pytest.approx(dict.fromkeys(ratios, 1.0), rel=0.04), "a ratio has a bias, which is small"
     rest = {name: mean for name, mean in means.items() if name not in ratios}
@@ -208,7 +208,7 @@ def test_rare_omissions_make_intervals_too_narrow() -> None:
     """Where a sample finds one or two omissions in a large class, fewer than 95 % of a rare class's intervals hold."""
     population = np.array([[16_000, 3_000, 1_000], [7_500, 127_500, 15_000], [6_000, 24_000, 570_000]])
     shares, means = covered(population, units=150)
-    assert 0.80 < shares["area 0"] < 0.92
+    assert 0.85 < shares["area 0"] < 0.91
     assert shares["overall"] > 0.93
     assert means["area 0"] == pytest.approx(1, rel=0.02)
 

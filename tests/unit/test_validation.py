@@ -3,7 +3,8 @@
 import csv
 import itertools
 import json
-import tracemalloc
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import geopandas
 import msgspec
 import numpy as np
+import pandas
+import pyogrio
 import pytest
 import rasterio
 from hypothesis import given, settings
@@ -161,26 +164,41 @@ def test_rare_classes_get_the_minimum(class_map: Path) -> None:
     assert sum(counts.values()) == 400, "(0.4 / 0.02) ** 2, with the default guess of 0.8"
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from steps.testing import any_classes
+from steps.validation import Wish, draw_sample
+
+def peak_kb():
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+def sample(name):
+    wish = Wish(standard_error=0.05, minimum=20)
+    return draw_sample(Path(name), any_classes(), wish, item="any-map", map_sha256="ab" * 32)
+
+sample(sys.argv[1])
+before = peak_kb()
+design = sample(sys.argv[2])
+print(peak_kb() - before, len(design.units), min(unit.y for unit in design.units))
+"""
+
+
 def test_memory_does_not_grow_with_the_map(tmp_path: Path) -> None:
-    """A map of 150 million pixels is sampled within less memory than a third of its pixels take."""
-    side = 12_288
-    path = tmp_path / "large.tif"
+    """A map of 150 MB of pixels takes hardly more memory than one of 4 MB, and its far corner is drawn from too."""
+    small, large, side = write_map(tmp_path / "small.tif", any_map(2000, 2000)), tmp_path / "large.tif", 12_288
     with rasterio.open(
-        path, "w", driver="GTiff", width=side, height=side, count=1, dtype="uint8", nodata=255, crs=f"EPSG:{ANY_EPSG}",
+        large, "w", driver="GTiff", width=side, height=side, count=1, dtype="uint8", nodata=255, crs=f"EPSG:{ANY_EPSG}",
         transform=Affine(*TRANSFORM), tiled=True, compress="deflate", sparse_ok=True,
     ) as target:  # fmt: skip
         for corner in (0, 5000, 11_000):
-            window = rasterio.windows.Window(corner, corner, 1200, 900)
-            target.write(any_map(900, 1200), 1, window=window)
-    tracemalloc.start()
-    try:
-        design = drawn(path)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert len(design.units) >= 60
-    assert max(place[0] for place in places(design)) > 11_000
-    assert peak < side * side / 3
+            target.write(any_map(900, 1200), 1, window=rasterio.windows.Window(corner, corner, 1200, 900))
+    command = [sys.executable, "-c", PEAK, str(small), str(large)]
+    grown, units, lowest = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert int(units) >= 60
+    assert float(lowest) < TRANSFORM[5] - 110_000
+    assert int(grown) < 75_000, "kB: half of the large map"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -218,6 +236,18 @@ def test_labels_come_back(small_map: Path, tmp_path: Path, suffix: str, spell: C
     expected = Counter((unit.code, truth[unit.id]) for unit in design.units if unit.id > 3)
     codes = [one.code for one in any_classes()]
     assert labelled.counts.tolist() == [[expected[one, other] for other in codes] for one in codes]
+
+
+def test_a_geopackage_with_styles_is_read(small_map: Path, tmp_path: Path) -> None:
+    """QGIS may put a table of styles beside the points; they are found all the same."""
+    design, path = drawn(small_map), tmp_path / "points.gpkg"
+    write_sample(path, design)
+    frame = geopandas.read_file(path, layer="sample")
+    frame["reference"] = "maize"
+    frame.to_file(path, layer="sample")
+    pyogrio.write_dataframe(pandas.DataFrame({"styleQML": ["any"]}), path, layer="layer_styles", append=False)
+    assert len(pyogrio.list_layers(path)) == 2
+    assert read_labels(path, "reference", design).counts.sum() == len(design.units)
 
 
 def test_points_that_were_removed_are_unlabelled(small_map: Path, tmp_path: Path) -> None:
