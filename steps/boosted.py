@@ -71,6 +71,8 @@ class Learner(msgspec.Struct):
         """The margins to start from, float32 (output): one number in the file, or from xgboost 3.1 on one for each."""
         try:
             stated = np.atleast_1d(np.array(json.loads(self.learner_model_param.base_score), np.float32))
+            if not np.isfinite(stated).all():
+                raise ValueError("not finite")
             if self.objective.name == "binary:logistic":
                 return np.array([kernels.logit(stated[0])], np.float32)
             return np.array(np.broadcast_to(stated, self.classes))
@@ -161,11 +163,14 @@ class Nodes:
         forest = _plain(learner.gradient_booster)
         outputs = 1 if learner.objective.name == "binary:logistic" else learner.classes
         try:
-            nodes = cls._joined(forest)
+            with np.errstate(over="ignore"):
+                nodes = cls._joined(forest)
         except (OverflowError, ValueError) as error:
             raise _damaged(str(error)) from error
         if len(nodes.output) and not 0 <= nodes.output.min() <= nodes.output.max() < outputs:
             raise _damaged("a tree adds to a class that is none")
+        if not np.isfinite(nodes.condition[nodes.left < 0]).all():
+            raise _damaged("a leaf's value is not finite")
         inner = nodes.feature[nodes.left >= 0]
         if len(inner) and not 0 <= inner.min() <= inner.max() < learner.features:
             raise _damaged("a node asks for a feature that is none")

@@ -4,6 +4,7 @@ JSON without a pickle: xgboost's members as xgboost writes them, forests as arra
 ensemble, same bytes. What is read is checked whole, so that a damaged file is an error and never a wrong map.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -20,7 +21,7 @@ _SUM = 1e-6
 _LEAF_SUM = 1e-3
 """What a leaf's probabilities may."""
 Weight = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Temperature = Annotated[float, msgspec.Meta(gt=0)]
+Temperature = Annotated[float, msgspec.Meta(ge=0.001, le=1000)]
 
 
 class XgboostMember(msgspec.Struct, frozen=True, kw_only=True, tag="xgboost", tag_field="kind"):
@@ -159,34 +160,46 @@ def _check_forest(member: ForestMember, ensemble: Ensemble) -> None:
         raise damaged("a leaf's probabilities do not sum to 1")
 
 
-def from_sklearn(estimator: Any, classes: int | None = None) -> ForestMember:
+def from_sklearn(estimator: Any, classes: int | None = None, edges: Sequence[np.ndarray] | None = None) -> ForestMember:
     """A fitted RandomForestClassifier or ExtraTreesClassifier, with weight 1.
 
     With `classes`, an estimator that has seen only some of them is spread over all: its classes_ are their numbers.
-    Raises ModelError when a tree has too many leaves for the compiled form.
+    With `edges` it was fitted on bins, and is turned into one of the values themselves: by feature, float32, rising; a
+    value's bin was the number of edges that it reaches, a missing one's -1. Raises ModelError when a tree has too many
+    leaves for the compiled form.
     """
     grown = [tree.tree_ for tree in estimator.estimators_]
-    parts = [_from_tree(tree) for tree in grown]
-    sizes = np.array([len(part[0]) for part in parts])
+    sizes = np.array([np.count_nonzero(tree.children_left >= 0) for tree in grown])
     if sizes.max() >= MAX_LEAVES:
         raise ModelError(f"a tree has {sizes.max() + 1} leaves, at most {MAX_LEAVES} fit", "train with max_leaf_nodes")
-    trees = Trees(np.concatenate([[0], np.cumsum(sizes)]), *(np.concatenate(part) for part in zip(*parts, strict=True)))
+    parts = zip(*(_from_tree(tree, edges) for tree in grown), strict=True)
+    trees = Trees(np.concatenate([[0], np.cumsum(sizes)]), *(np.concatenate(part) for part in parts))
     counts = np.concatenate([tree.value[tree.children_left < 0, 0, :] for tree in grown])
     return ForestMember.of(trees, _spread(counts / counts.sum(axis=1, keepdims=True), estimator.classes_, classes))
 
 
-def _from_tree(tree: Any) -> tuple[np.ndarray, ...]:
+def _from_tree(tree: Any, edges: Sequence[np.ndarray] | None) -> tuple[np.ndarray, ...]:
     """Feature, threshold, missing_left, left, right of the inner nodes of an sklearn Tree."""
     is_leaf = tree.children_left < 0
     inner = np.flatnonzero(~is_leaf)
     number = np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1)
-    return (
-        tree.feature[inner].astype(np.int64),
-        first_above(tree.threshold[inner]),
-        tree.missing_go_to_left[inner].astype(np.bool_),
-        number[tree.children_left[inner]],
-        number[tree.children_right[inner]],
-    )
+    feature, threshold = tree.feature[inner].astype(np.int64), tree.threshold[inner]
+    missing_left = tree.missing_go_to_left[inner].astype(np.bool_)
+    if edges is None:
+        compared = first_above(threshold)
+    else:
+        compared, missing_left = _of_bins(feature, threshold, edges), threshold >= -1
+    return feature, compared, missing_left, number[tree.children_left[inner]], number[tree.children_right[inner]]
+
+
+def _of_bins(feature: np.ndarray, threshold: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
+    """float32 (node): what a value must reach for its bin to be above the threshold; every value reaches -infinity."""
+    found = np.empty(len(feature), np.float32)
+    for number in np.unique(feature):
+        here = feature == number
+        table = np.concatenate([[-np.inf], edges[number], [np.nan]]).astype(np.float32)
+        found[here] = table[np.clip(np.floor(threshold[here]) + 1, 0, len(table) - 1).astype(np.int64)]
+    return found
 
 
 def first_above(thresholds: np.ndarray) -> np.ndarray:
@@ -196,7 +209,7 @@ def first_above(thresholds: np.ndarray) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
-    above = np.where(nearest > thresholds, nearest, np.nextafter(nearest, np.float32(np.inf)))
+        above = np.where(nearest > thresholds, nearest, np.nextafter(nearest, np.float32(np.inf)))
     return np.where(np.isposinf(thresholds), np.float32(np.nan), above).astype(np.float32)
 
 

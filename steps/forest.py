@@ -70,13 +70,13 @@ def classify(forest: Forest, values: np.ndarray, threads: int = 1, temperature: 
     """Classes and probabilities of values float32 (feature, n), chunk by chunk on threads.
 
     With a temperature beside 1 the probabilities are raised to its inverse and normed; the class is chosen before.
-    Raises ModelError when the number of features is not the model's, or the temperature not above 0.
+    Raises ModelError when the number of features is not the model's, or the temperature is none.
     """
     features, n = values.shape
     if features != forest.features:
         raise ModelError(f"the model wants {forest.features} features, not {features}", "use the card it came with")
-    if not 0 < temperature < np.inf:
-        raise ModelError(f"the model's temperature is {temperature}", "it must be above 0; train the model again")
+    if not 0.001 <= temperature <= 1000:
+        raise ModelError(f"the model's temperature is {temperature}, not 0.001 to 1000", "train the model again")
     out = Classified(
         np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty((forest.classes, n), np.float32)
     )
