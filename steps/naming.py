@@ -38,6 +38,11 @@ def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.tif"
 
 
+def tile_drift_key(grid: TileGrid, tile: TileId, key: str) -> str:
+    """A sample of the tile's features, by the bins of its model's reference."""
+    return f"tiles/{grid.id}/{tile}/{key}.drift.npz"
+
+
 def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
     """Written last: where it exists, the tile is done."""
     return f"tiles/{grid.id}/{tile}/{key}.json"
@@ -46,6 +51,11 @@ def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
 def model_key(model_digest: str) -> str:
     """The learner's bytes, kept with the tiles that they made: a map can be rebuilt when the registry is gone."""
     return f"models/{model_digest}/model.json"
+
+
+def points_key(sha256: str) -> str:
+    """What a model was trained on, by the digest of the file: the map is compared with it."""
+    return f"models/points/{sha256}.npz"
 
 
 def map_key(job: str, name: str) -> str:
