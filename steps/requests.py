@@ -12,7 +12,7 @@ from steps.layers import pin_raster
 from steps.model.aoi import Aoi, Season
 from steps.model.card import ModelCard
 from steps.model.job import MapOptions, MapRequest, RasterRef
-from steps.models import resolve
+from steps.registry import resolve
 from steps.scenes import absolute_catalog
 from steps.settings import Settings
 from steps.vectors import read_aoi

@@ -14,11 +14,12 @@ from steps.model.card import ModelCard
 from steps.model.job import MapOptions, MapRequest, ModelRef, OffsetVerdict, Plan
 from steps.model.scene import Scene
 from steps.model.spec import FeatureSpec, standard_spec
-from steps.models import register, save_model
+from steps.models import save_model
 from steps.naming import slug
 from steps.plan import plan_map
 from steps.prepare import probed, query_of
 from steps.progress import stage
+from steps.registry import log_and_register
 from steps.requests import epsg_of, season_of
 from steps.samples import Labels, collect_samples, labelled_tiles, read_labels
 from steps.scenes import absolute_catalog, find_scenes
@@ -50,7 +51,7 @@ def _keep(card: ModelCard, fitted: Fitted, out: str) -> int:
     with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
         folder = Path(out) if out else Path(scratch) / "model"
         save_model(folder, card, fitted.model_bytes)
-        ref = register(folder, settings())
+        ref = log_and_register(folder, settings())
     _say(card, f"{ref.name} version {ref.version}", out or ref.href)
     return 0
 
