@@ -4,6 +4,8 @@ Kept with every model, so that two models can be compared on identical folds, sa
 """
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +43,11 @@ class OutOfFold:
 _FIELDS = OutOfFold.__dataclass_fields__
 
 
-def save_oof(path: Path, oof: OutOfFold) -> None:
-    """Write a model's out-of-fold predictions, compressed."""
+def encode_oof(oof: OutOfFold) -> bytes:
+    """The file of a model's out-of-fold predictions, compressed."""
     packed = io.BytesIO()
     np.savez_compressed(packed, **{name: getattr(oof, name) for name in _FIELDS})
-    path.write_bytes(packed.getvalue())
+    return packed.getvalue()
 
 
 def load_oof(path: Path) -> OutOfFold:
@@ -53,5 +55,5 @@ def load_oof(path: Path) -> OutOfFold:
     try:
         with np.load(path, allow_pickle=False) as kept:
             return OutOfFold(**{name: kept[name] for name in _FIELDS})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{path} holds no out-of-fold predictions", "train the model again") from error
