@@ -1,30 +1,35 @@
-"""`geocrop train`: a model from labels."""
+"""`geocrop train`: a model from labels, or from a ready-made table of features."""
 
 import argparse
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from steps.errors import UsageError
-from steps.legend import read_legend
-from steps.model.card import ModelCard
+from steps.labels import Labels, read_labels
+from steps.legend import Legend, read_legend
+from steps.model.card import ClassDef, ModelCard
+from steps.model.digest import digest
 from steps.model.job import MapOptions, MapRequest, ModelRef, OffsetVerdict, Plan
 from steps.model.scene import Scene
 from steps.model.spec import FeatureSpec, standard_spec
-from steps.models import save_model
 from steps.naming import slug
 from steps.plan import plan_map
 from steps.prepare import probed, query_of
 from steps.progress import stage
+from steps.recipe import Recipe
 from steps.registry import log_and_register
 from steps.requests import epsg_of, season_of
-from steps.samples import Labels, collect_samples, labelled_tiles, read_labels
+from steps.samples import collect_samples, group_names, labelled_tiles
 from steps.scenes import absolute_catalog, find_scenes
 from steps.settings import settings
-from steps.train import Fitted, fit, make_card
+from steps.table import SampleTable
+from steps.tables import read_table
+from steps.train import STEPS, fit, problem_of, write_model
 from steps.versions import code_version
 
 _NEEDED = ("red", "nir")
@@ -32,28 +37,61 @@ _NEEDED = ("red", "nir")
 
 def run(arguments: argparse.Namespace) -> int:
     """Sample, train, score, register; says how good the model is."""
-    if slug(arguments.name) != arguments.name:
-        raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
+    _check(arguments)
     legend = read_legend(arguments.legend) if arguments.legend else None
+    found = _of_table(arguments, legend) if arguments.table else _of_labels(arguments, legend)
+    problem = problem_of(found.table, found.classes, Recipe(), found.names)
+    with stage("training", STEPS) as advance:
+        fitted = fit(problem, Recipe(), advance)
+    with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
+        folder = Path(arguments.out or Path(scratch) / "model")
+        card = write_model(folder, arguments.name, found.spec, problem, fitted, found.facts)
+        ref = log_and_register(folder, settings())
+    _say(card, f"{ref.name} version {ref.version}", arguments.out or ref.href, found.notes)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What there is to train on."""
+
+    table: SampleTable
+    classes: tuple[ClassDef, ...]
+    spec: FeatureSpec
+    facts: dict[str, Any]
+    names: dict[int, str] = field(default_factory=dict)
+    """What people find each group of the table by."""
+    notes: tuple[str, ...] = ()
+
+
+def _of_table(arguments: argparse.Namespace, legend: Legend | None) -> _Material:
+    made = read_table(arguments.table, arguments.label_column, legend, epsg_of(arguments.crs))
+    facts = {"table": Path(arguments.table).name, "code": code_version(), **_count(made.samples)}
+    return _Material(made.samples, made.classes, made.spec, facts, notes=made.notes)
+
+
+def _of_labels(arguments: argparse.Namespace, legend: Legend | None) -> _Material:
     labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
     plan = plan_labels(arguments, labels)
     tiles = labelled_tiles(plan, labels)
     with stage("samples", len(tiles)) as advance:
-        table = collect_samples(plan, labels, tiles, advance)
-    with stage("training", 1) as advance:
-        fitted = fit(table, labels.legend.classes)
-        advance(1)
-    card = make_card(arguments.name, plan.card.spec, fitted, _trained(arguments, plan, len(table.codes)))
-    return _keep(card, fitted, arguments.out)
+        table = collect_samples(plan, labels, tiles, settings().home / "samples", advance)
+    facts = {**_facts(arguments, plan), **_count(table)}
+    return _Material(table, labels.legend.classes, plan.card.spec, facts, group_names(table, labels))
 
 
-def _keep(card: ModelCard, fitted: Fitted, out: str) -> int:
-    with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
-        folder = Path(out) if out else Path(scratch) / "model"
-        save_model(folder, card, fitted.model_bytes)
-        ref = log_and_register(folder, settings())
-    _say(card, f"{ref.name} version {ref.version}", out or ref.href)
-    return 0
+def _count(table: SampleTable) -> dict[str, Any]:
+    return {"samples": len(table), "samples digest": table.digest}
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises UsageError when the arguments do not go together."""
+    if slug(arguments.name) != arguments.name:
+        raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
+    if bool(arguments.labels) == bool(arguments.table):
+        raise UsageError("labels and table", "give either --labels, or --table for ready-made features")
+    if arguments.labels and not (arguments.season and arguments.catalog):
+        raise UsageError("labels need scenes", "give --season and --catalog")
 
 
 def plan_labels(arguments: argparse.Namespace, labels: Labels) -> Plan:
@@ -80,26 +118,28 @@ def _spec_and_scenes(request: MapRequest, *, probe: bool) -> tuple[FeatureSpec, 
     return spec, scenes, verdicts
 
 
-def _trained(arguments: argparse.Namespace, plan: Plan, samples: int) -> dict[str, Any]:
+def _facts(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     return {
         "labels": Path(arguments.labels).name,
         "season": str(plan.request.season),
         "catalog": plan.request.catalog,
         "collection": plan.request.collection,
         "scenes": len(plan.scenes),
-        "samples": samples,
+        "scenes digest": digest([scene.pixels for scene in plan.scenes]),
         "code": plan.code_version,
     }
 
 
-def _say(card: ModelCard, registered: str, where: str) -> None:
+def _say(card: ModelCard, registered: str, where: str, notes: tuple[str, ...]) -> None:
     write = sys.stdout.write
     write(f"model {registered}: {len(card.classes)} classes, {len(card.spec.feature_names)} features, in {where}\n")
     for split, scores in card.scores.items():
         if scores:
             write(
                 f"  {split}: overall accuracy {scores['overall accuracy']:.3f}, "
-                f"balanced {scores['balanced accuracy']:.3f}\n"
+                f"balanced {scores['balanced accuracy']:.3f}, calibration error {scores['calibration error']:.3f}\n"
             )
         else:
             write(f"  {split}: not enough groups to hold any out\n")
+    for note in notes:
+        write(f"  note: {note}\n")
