@@ -60,8 +60,10 @@ def connect(settings: Settings) -> Iterator[Any]:
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
-
+        try:
+            from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
+        except ImportError as error:
+            raise UsageError("MLflow is not installed", "install mlflow, or mlflow-skinny for a server") from error
         for name in ("alembic", "mlflow"):
             logging.getLogger(name).setLevel(logging.ERROR)
         with translated(settings):
@@ -73,11 +75,14 @@ def translated(settings: Settings) -> Iterator[None]:
     """Raises the failures of MLflow, and of what it stands on, as ours."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
+    except (MlflowException, RequestException) as error:
+        raise _ours(error, settings) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("sqlalchemy."):  # which mlflow-skinny does without
+            raise
         raise _ours(error, settings) from error
 
 

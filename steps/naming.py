@@ -68,6 +68,14 @@ def item_key(job: str) -> str:
     return map_key(job, "item.json")
 
 
+OUTBOX = "outbox/"
+"""What waits to be told to the model registry."""
+
+
+def outbox_key(job: str, kind: str) -> str:
+    return f"{OUTBOX}{job}.{kind}.json"
+
+
 def baseline_key(year: int) -> str:
     return f"baselines/dynamic-world/{year}.tif"
 

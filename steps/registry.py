@@ -24,8 +24,9 @@ from steps.model.card import ModelCard
 from steps.model.job import ModelRef
 from steps.model.registry import RegisteredModel
 from steps.models import CARD_FILE, folder_digest, load_card, load_evaluation, load_model
+from steps.outbox import DRIFT, flush_outbox
 from steps.settings import Settings
-from steps.tracking import DRIFT, flush_outbox, headline_of, logged_run, provenance, training_facts
+from steps.tracking import headline_of, logged_run, provenance, training_facts
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_PATH = "model"

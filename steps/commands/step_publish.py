@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from steps.map_notes import tell_map
 from steps.model.job import Coverage
 from steps.publish import Extras, publish_job
 from steps.settings import settings
@@ -18,4 +19,5 @@ def run(arguments: argparse.Namespace) -> int:
     coverage = msgspec.json.decode(Path(arguments.coverage).read_bytes(), type=Coverage)
     plan, store = read_plan_file(arguments.plan), open_store(arguments.store, settings())
     sys.stdout.write(publish_job(plan, store, coverage, Extras.of(arguments)) + "\n")
+    tell_map(plan, coverage, store, store, settings())
     return 0

@@ -48,3 +48,5 @@ class MapNote(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     when: int
     """Milliseconds since 1970."""
+    kind: str = "map"
+    """map or assessment: what is told."""
