@@ -5,18 +5,16 @@ written before its result, so that a result always has its raster.
 """
 
 import resource
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import rasterio
 import structlog
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from steps import naming
@@ -32,6 +30,7 @@ from steps.model.card import NODATA_CLASS, ModelCard
 from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
 from steps.models import check_digest
+from steps.reader import Supply
 from steps.store import MissingObject, Store
 from steps.versions import pixel_version
 
@@ -59,18 +58,27 @@ class Stopwatch:
 
 
 def feature_strips(
-    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None, following: Sequence[TileId] = ()
+    job: TileJob,
+    *,
+    threads: int = 1,
+    watch: Stopwatch | None = None,
+    following: Sequence[TileId] = (),
+    needed: np.ndarray | None = None,
+    supply: Supply | None = None,
 ) -> Iterator[FeatureStrip]:
     """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
 
     Training and mapping both come through here. `following` are the tiles that this process does next: blocks
-    that reach into them are kept. Raises ReadError or SceneError, naming the scene.
+    that reach into them are kept. Strips that hold none of the rows `needed` are left out; None: all are. Raises
+    ReadError or SceneError, naming the scene.
     """
     watch = watch or Stopwatch()
     spec = job.card.spec
     for rows in plan_strips(job):
+        if needed is not None and not ((needed >= rows.start) & (needed < rows.stop)).any():
+            continue
         with watch.time("load"):
-            cube = load_cube(job, rows, threads=threads, following=following)
+            cube = load_cube(job, rows, threads=threads, following=following, supply=supply)
         with watch.time("features"):
             layers = read_layers(job, rows)
             features = compute_features(cube, spec, job.season, job.halo, layers, threads=threads)
@@ -266,22 +274,19 @@ def count_reasons(codes: np.ndarray) -> dict[Reason, int]:
 
 
 def _put_raster(job: TileJob, raster: np.ndarray, store: Store) -> None:
-    with tempfile.TemporaryDirectory(prefix="geocrop-tile-") as folder:
-        path = Path(folder) / "tile.tif"
-        _write_raster(path, job, raster)
-        store.put_file(naming.tile_raster_key(job.grid, job.tile, job.key), path)
+    with MemoryFile() as memory:  # a disk that is full is then ours to notice: GDAL would write its own words
+        _write_raster(memory, job, raster)
+        store.put_bytes(naming.tile_raster_key(job.grid, job.tile, job.key), memory.read())
 
 
 def _put_sample(job: TileJob, lattice: Lattice, store: Store) -> None:
     store.put_bytes(naming.tile_drift_key(job.grid, job.tile, job.key), encode_sample(lattice.sample()))
 
 
-def _write_raster(path: Path, job: TileJob, raster: np.ndarray) -> None:
+def _write_raster(memory: MemoryFile, job: TileJob, raster: np.ndarray) -> None:
     bands, size, _ = raster.shape
     block = 512 if size % 512 == 0 else 16
-    with rasterio.open(
-        path,
-        "w",
+    with memory.open(
         driver="GTiff",
         dtype="uint8",
         count=bands,
