@@ -279,6 +279,15 @@ COMMANDS: tuple[Command, ...] = (
                 help="leave out scenes cloudier than this percentage",
             ),
             Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+            Parameter(
+                name="search-seconds",
+                kind="number",
+                default=0.0,
+                least=0,
+                most=86400,
+                metavar="SECONDS",
+                help="search for better parameters of the learner for about so long; 0: use the usual ones",
+            ),
             _WORKERS,
         ),
         example="geocrop train --labels parcels.gpkg --label-column crop --season 2018-09-01/2019-08-31 "

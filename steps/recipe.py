@@ -5,7 +5,7 @@ So whoever holds samples out and calls `follow` on the rest measures all of it: 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from steps.features import cores
 from steps.folds import Fold, grouped, shuffled
 from steps.learners import CHECKPOINTS, TREES, Part, Predictor, boosted_stages, fit_boosted, fit_extra_trees
 from steps.mixing import crossed_vote, fit_temperature, heated, log_loss, mix, vote_weights
+from steps.search import best_parameters
 
 BOOSTING, EXTRA_TREES, ENSEMBLE = "gradient boosting", "extra trees", "soft vote"
 _FOLDS = 3
@@ -37,6 +38,8 @@ class Recipe:
     """Whether a soft vote is tried."""
     trees: int = TREES
     """Of the forest in the vote."""
+    search_seconds: float = 0.0
+    """Given to a search for parameters of gradient boosting on the inner folds; 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Choice:
     temperature: float
     inner: Mapping[str, Mapping[str, float]]
     """Scores of each candidate on the inner folds: balanced accuracy and log loss."""
+    boosting: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of gradient boosting that differ from the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def follow(part: Part, recipe: Recipe, *, every_member: bool = False) -> Followe
 def fit_members(part: Part, recipe: Recipe, choice: Choice, wanted: Iterable[str]) -> dict[str, Predictor]:
     """Some members, fitted on all of a part with what was chosen before."""
     fits: dict[str, Callable[[], Predictor]] = {
-        BOOSTING: lambda: fit_boosted(part, choice.rounds, recipe.seed, recipe.boosting),
+        BOOSTING: lambda: fit_boosted(part, choice.rounds, recipe.seed, choice.boosting),
         EXTRA_TREES: lambda: fit_extra_trees(part, recipe.seed, recipe.trees),
     }
     return {name: fits[name]() for name in wanted}
@@ -96,18 +101,19 @@ def choose(part: Part, recipe: Recipe, *, threads: int = 1) -> Choice:
     """
     folds = grouped(part.targets, part.units, _FOLDS, recipe.seed) or shuffled(part.targets, _FOLDS, recipe.seed)
     if not folds:
-        return Choice(_NO_FOLD_ROUNDS, BOOSTING, {BOOSTING: 1.0}, 1.0, {})
-    rounds, boosted = _boosting_of(part, recipe, folds, threads)
+        return Choice(_NO_FOLD_ROUNDS, BOOSTING, {BOOSTING: 1.0}, 1.0, {}, recipe.boosting)
+    changed = _searched(part, recipe, folds, threads)
+    rounds, boosted, _ = _boosting_of(part, recipe, folds, threads, changed)
     members = {BOOSTING: boosted}
     if recipe.ensemble:
         members[EXTRA_TREES] = held_out(
             part, folds, lambda train: fit_extra_trees(train, recipe.seed, recipe.trees), threads
         )
     seen = np.sort(np.concatenate([test for _, test in folds]))
-    return _best(part, rounds, members, folds, seen)
+    return replace(best_of(part, rounds, members, folds, seen), boosting=changed)
 
 
-def _best(
+def best_of(
     part: Part, rounds: int, members: Mapping[str, np.ndarray], folds: Sequence[Fold], seen: np.ndarray
 ) -> Choice:
     """The member or vote that is best on held-out samples; a vote must beat each member in both scores."""
@@ -167,12 +173,26 @@ def held_out(part: Part, folds: Sequence[Fold], fit: Callable[[Part], Predictor]
     return found
 
 
-def _boosting_of(part: Part, recipe: Recipe, folds: Sequence[Fold], threads: int) -> tuple[int, np.ndarray]:
+def _searched(part: Part, recipe: Recipe, folds: Sequence[Fold], threads: int) -> dict[str, Any]:
+    """The recipe's parameters of gradient boosting, with those that a search on the folds found better."""
+    fixed = dict(recipe.boosting)
+    if not recipe.search_seconds:
+        return fixed
+
+    def score(changed: Mapping[str, Any]) -> float:
+        return _boosting_of(part, recipe, folds, threads, {**fixed, **changed})[2]
+
+    return {**fixed, **best_parameters(score, recipe.search_seconds, recipe.seed)}
+
+
+def _boosting_of(
+    part: Part, recipe: Recipe, folds: Sequence[Fold], threads: int, changed: Mapping[str, Any]
+) -> tuple[int, np.ndarray, float]:
     """Early stopping: rounds are added to the learners of all folds together until balanced accuracy stays.
 
-    The number of rounds, and float32 (n, class) what they say of the samples held out.
+    The number of rounds, float32 (n, class) what they say of the samples held out, and its balanced accuracy.
     """
-    learners = [boosted_stages(part.take(train), recipe.seed, recipe.rounds, recipe.boosting) for train, _ in folds]
+    learners = [boosted_stages(part.take(train), recipe.seed, recipe.rounds, changed) for train, _ in folds]
     seen = np.concatenate([test for _, test in folds])
     best = (-1.0, 0, np.empty(0))
     waited = 0
@@ -185,7 +205,7 @@ def _boosting_of(part: Part, recipe: Recipe, folds: Sequence[Fold], threads: int
             waited += 1
         if waited == _PATIENCE:
             break
-    return best[1], best[2]
+    return best[1], best[2], best[0]
 
 
 def _advanced(part: Part, folds: Sequence[Fold], learners: Sequence[Any], threads: int) -> np.ndarray:

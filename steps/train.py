@@ -7,7 +7,7 @@ of all samples, with choices made on folds of all of them.
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from steps.drift_reference import POINTS_FILE, make_reference
 from steps.errors import LabelError
-from steps.evaluation import Evaluation, Split, evaluate, honest_split
+from steps.evaluation import FOLDS, Evaluation, Split, evaluate, honest_split
 from steps.evaluation_files import evaluation_files
 from steps.learners import Part
 from steps.model.card import ClassDef, ModelCard, Reference
@@ -71,7 +71,8 @@ def problem_of(
 
 
 def fit(problem: Problem, recipe: Recipe, advance: Advance) -> Fitted:
-    """Measure the recipe, then follow it on all samples. Same samples, same bytes."""
+    """Measure the recipe, then follow it on all samples. Same samples, same bytes, unless a search runs."""
+    recipe = replace(recipe, search_seconds=_share(recipe.search_seconds))
     evaluation = evaluate(problem.table, problem.part, problem.split, problem.classes, recipe, advance)
     choice = choose(problem.part, recipe, threads=all_cores())
     advance(1)
@@ -79,6 +80,19 @@ def fit(problem: Problem, recipe: Recipe, advance: Advance) -> Fitted:
     advance(1)
     learner, model_bytes = encode_predictor(followed, problem.part.features.shape[1], problem.part.classes)
     return Fitted(learner, model_bytes, choice, evaluation)
+
+
+def _share(seconds: float) -> float:
+    """What each search gets of a time budget: the folds search side by side, then the model's own choice does."""
+    return seconds / (1 + FOLDS / all_cores())
+
+
+def lonely_classes(problem: Problem) -> tuple[str, ...]:
+    """Classes whose samples are all held out together: no split can say how well they are recognised."""
+    targets, units = problem.part.targets, problem.split.units
+    return tuple(
+        entry.name for number, entry in enumerate(problem.classes) if len(np.unique(units[targets == number])) == 1
+    )
 
 
 def sample_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -133,5 +147,6 @@ def _choices(fitted: Fitted) -> dict[str, Any]:
         "learner": choice.learner,
         "boosting rounds": choice.rounds,
         "temperature": choice.temperature,
+        **choice.boosting,
         **{f"vote of {name}": round(weight, 4) for name, weight in choice.weights.items() if len(choice.weights) > 1},
     }
