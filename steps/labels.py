@@ -23,12 +23,13 @@ from steps.legend import Legend, make_legend, parse_legend
 from steps.model.aoi import Aoi
 from steps.model.grid import TileGrid, TileId
 from steps.model.job import RasterRef
-from steps.vectors import read_features
+from steps.vectors import read_features, reprojected
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas as pd
 
-MAX_BYTES = 500_000_000
+MAX_BYTES = 300_000_000
 """Of a file of vector labels, which is read whole."""
 _MIN_INNER_PX = 12
 """Polygons that would have fewer pixels without their edges keep them."""
@@ -38,6 +39,10 @@ _OVERLAP_M2, _OVERLAP_SHARE = 400.0, 0.05
 """Polygons of different classes may overlap by less: borders are never drawn twice in the same way."""
 _NAMED = 5
 """Rows that an error names."""
+_IDS = ("id", "fid", "uid", "parcel_id", "field_id", "plot_id", "code_obj")
+"""Columns that people find a row by."""
+_CELLS, _CELL_DEG = 40, 0.01
+"""The labels' area is made of cells: at most so many on a side, no smaller than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,10 @@ class Labels:
 
     def name(self, group: int) -> str:
         """What people find a group by in the file; nothing where only its place tells."""
+        raise NotImplementedError
+
+    def missing(self, groups: np.ndarray) -> list[str]:
+        """The names of labels that are not among some groups; none where labels have no names."""
         raise NotImplementedError
 
 
@@ -90,8 +99,17 @@ class VectorLabels(Labels):
         return TileLabels(np.where(inside, codes[groups], np.int16(-1)), np.where(inside, rows[groups], np.int64(-1)))
 
     def name(self, group: int) -> str:
-        """See Labels: the row of the file."""
-        return f"row {group}"
+        """See Labels: the row of the file, with its id where it has one."""
+        column = next((name for name in self.frame.columns if str(name).lower() in _IDS), None)
+        if column is None:
+            return f"row {group}"
+        place = int(np.searchsorted(self.frame["row"].to_numpy(), group))
+        return f"row {group} ({column} {self.frame[column].iloc[place]})"
+
+    def missing(self, groups: np.ndarray) -> list[str]:
+        """See Labels."""
+        absent = self.frame["row"][~self.frame["row"].isin(groups)]
+        return [self.name(int(row)) for row in absent]
 
     def _shapes(self, grid: TileGrid, tile: TileId) -> Iterator[tuple[shapely.Geometry, int]]:
         if grid.epsg not in self.projected:
@@ -127,6 +145,10 @@ class RasterLabels(Labels):
         """See Labels."""
         return ""
 
+    def missing(self, groups: np.ndarray) -> list[str]:  # noqa: ARG002
+        """See Labels."""
+        return []
+
     def _codes(self, values: np.ndarray) -> np.ndarray:
         codes = np.full(values.shape, -1, np.int16)
         if self.threshold is not None:
@@ -159,18 +181,48 @@ def read_labels(path: str, column: str, legend: Legend | None, threshold: str) -
     if _is_raster(path):
         return _raster_labels(path, legend, threshold)
     _check_size(path)
-    frame = read_features(path, epsg=4326)
+    frame = read_features(path)
     if column not in frame.columns:
         names = ", ".join(str(name) for name in frame.columns if name != frame.geometry.name)
         raise LabelError(f"{path} has no column {column}", f"it has {names}: name one with --label-column")
-    frame = frame.assign(row=np.arange(1, len(frame) + 1))
-    frame = frame[frame[column].notna() & frame.geometry.notna() & ~frame.geometry.is_empty]
+    frame = frame.assign(row=frame.index.to_numpy() + 1)
+    frame = frame[frame[column].notna()]
     if frame.empty:
         raise LabelError(f"{path} has no labelled feature", f"fill the column {column}")
+    _check_degrees(path, frame)
+    frame = reprojected(frame, 4326, path)
     used = legend or make_legend(frame[column])
     _check_rows(path, frame, column, used)
-    extent = shapely.box(*frame.total_bounds)
-    return VectorLabels(frame.reset_index(drop=True), column, used, _extent(extent, "labels"))
+    return VectorLabels(frame.reset_index(drop=True), column, used, _extent(_cells(frame.bounds), "labels"))
+
+
+def _check_degrees(path: str, frame: "geopandas.GeoDataFrame") -> None:
+    """Raises LabelError with the rows that are in degrees among others in metres."""
+    if frame.crs.is_geographic:
+        return
+    few = frame[(frame.bounds.abs() <= [360, 90, 360, 90]).all(axis=1)]
+    if 0 < len(few) < len(frame):
+        raise LabelError(
+            f"{_rows(path, few)} looks like degrees, the others are in {frame.crs.to_string()[:40]}",
+            "one file has one CRS: reproject these rows",
+        )
+
+
+def _cells(bounds: "pd.DataFrame") -> shapely.Geometry:
+    """The cells of a lattice in degrees that labels lie in: what lies far apart makes no area in between."""
+    west, south, east, north = bounds.min().minx, bounds.min().miny, bounds.max().maxx, bounds.max().maxy
+    side = max(_CELL_DEG, (east - west) / _CELLS, (north - south) / _CELLS)
+    first = np.floor((bounds[["minx", "miny"]].to_numpy() - (west, south)) / side).astype(int)
+    last = np.floor((bounds[["maxx", "maxy"]].to_numpy() - (west, south)) / side).astype(int)
+    found = {
+        (col, row)
+        for (left, low), (right, high) in np.unique(np.stack([first, last], axis=1), axis=0)
+        for col in range(left, right + 1)
+        for row in range(low, high + 1)
+    }
+    corner = np.array(sorted(found)) * side + (west, south)
+    cells = shapely.box(corner[:, 0], corner[:, 1], corner[:, 0] + side, np.minimum(corner[:, 1] + side, 90))
+    return shapely.union_all(cells)
 
 
 def _check_size(path: str) -> None:
@@ -196,7 +248,8 @@ def _check_rows(path: str, frame: "geopandas.GeoDataFrame", column: str, legend:
         raise LabelError(
             f"{_rows(path, lines)} is a {lines.geometry.geom_type.iloc[0]}", "label polygons or points, no lines"
         )
-    beyond = frame[(frame.bounds[["minx", "miny"]] < [-360, -90]).any(axis=1) | (frame.bounds.maxy > 90)]
+    inside = (frame.bounds >= [-360, -90, -360, -90]) & (frame.bounds <= [360, 90, 360, 90])
+    beyond = frame[~inside.all(axis=1)]
     if len(beyond):
         raise LabelError(f"{_rows(path, beyond)} lies off the Earth", "one file has one CRS: reproject these rows")
     _check_overlaps(path, frame, column, legend)

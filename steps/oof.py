@@ -53,7 +53,7 @@ def encode_oof(oof: OutOfFold) -> bytes:
 def load_oof(path: Path) -> OutOfFold:
     """Raises ModelError when the file is not there, or is none."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             return OutOfFold(**{name: kept[name] for name in _FIELDS})
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{path} holds no out-of-fold predictions", "train the model again") from error

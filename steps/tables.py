@@ -51,7 +51,7 @@ def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) 
     used = legend or make_legend(frame[label])
     codes = _codes(frame[label], used, path)
     names = {entry.code: entry.name for entry in used.classes}
-    check_counts(codes, names)
+    check_counts(codes, names, lambda chosen: [f"row {row + 1}" for row in np.flatnonzero(chosen)])
     spec, names_of, values = _as_spec(tuple(str(name) for name in features.columns), features.to_numpy(np.float32))
     places = _places(frame, place, epsg, path)
     groups = np.arange(len(frame)) if group is None else np.unique(frame[group].astype(str), return_inverse=True)[1]

@@ -3,15 +3,18 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from steps.errors import UsageError
 from steps.labels import Labels, read_labels
 from steps.legend import Legend, read_legend
+from steps.local import crew_of
 from steps.model.card import ClassDef, ModelCard
 from steps.model.digest import digest
 from steps.model.job import MapOptions, MapRequest, ModelRef, OffsetVerdict, Plan
@@ -24,12 +27,12 @@ from steps.progress import stage
 from steps.recipe import Recipe
 from steps.registry import log_and_register
 from steps.requests import epsg_of, season_of
-from steps.samples import collect_samples, group_names, labelled_tiles
+from steps.samples import collect_samples, group_names, labelled_tiles, some_of
 from steps.scenes import absolute_catalog, find_scenes
 from steps.settings import settings
 from steps.table import SampleTable
 from steps.tables import read_table
-from steps.train import STEPS, fit, problem_of, write_model
+from steps.train import STEPS, Problem, fit, lonely_classes, problem_of, write_model
 from steps.versions import code_version
 
 _NEEDED = ("red", "nir")
@@ -40,14 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     legend = read_legend(arguments.legend) if arguments.legend else None
     found = _of_table(arguments, legend) if arguments.table else _of_labels(arguments, legend)
-    problem = problem_of(found.table, found.classes, Recipe(), found.names)
+    recipe = Recipe(search_seconds=arguments.search_seconds)
+    problem = problem_of(found.table, found.classes, recipe, found.names)
     with stage("training", STEPS) as advance:
-        fitted = fit(problem, Recipe(), advance)
+        fitted = fit(problem, recipe, advance)
     with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
         folder = Path(arguments.out or Path(scratch) / "model")
         card = write_model(folder, arguments.name, found.spec, problem, fitted, found.facts)
         ref = log_and_register(folder, settings())
-    _say(card, f"{ref.name} version {ref.version}", arguments.out or ref.href, found.notes)
+    _say(card, f"{ref.name} version {ref.version}", arguments.out or ref.href, (*found.notes, *_lonely(problem)))
     return 0
 
 
@@ -75,9 +79,27 @@ def _of_labels(arguments: argparse.Namespace, legend: Legend | None) -> _Materia
     plan = plan_labels(arguments, labels)
     tiles = labelled_tiles(plan, labels)
     with stage("samples", len(tiles)) as advance:
-        table = collect_samples(plan, labels, tiles, settings().home / "samples", advance)
+        crew = crew_of(settings(), arguments.workers)
+        table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, advance)
     facts = {**_facts(arguments, plan), **_count(table)}
-    return _Material(table, labels.legend.classes, plan.card.spec, facts, group_names(table, labels))
+    names = group_names(table, labels)
+    return _Material(table, labels.legend.classes, plan.card.spec, facts, names, tuple(_absent(labels, table)))
+
+
+def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
+    if missing := labels.missing(np.unique(table.groups)):
+        yield (
+            f"{len(missing)} labels gave no sample: {some_of(missing)}. They lie outside the scenes, were never seen "
+            "clear, or hold no pixel's centre: check their CRS and season"
+        )
+
+
+def _lonely(problem: Problem) -> Iterator[str]:
+    if names := lonely_classes(problem):
+        yield (
+            f"no score for {', '.join(names)}: all samples of the class are held out together, so it counts as never "
+            "recognised. Label it in more places"
+        )
 
 
 def _count(table: SampleTable) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from pyproj import Transformer
 from rasterio.transform import Affine
 
-from steps.errors import LabelError
+from steps.aoi import aoi_shape
+from steps.errors import DataError, LabelError
 from steps.labels import Labels, read_labels
 from steps.legend import parse_legend
 from steps.testing import ANY_CORNER, ANY_EPSG, any_grid
@@ -166,3 +168,105 @@ def test_rows_that_do_not_fit_are_named(tmp_path: Path) -> None:
         read_labels(path, "crop", None, "")
     with pytest.raises(LabelError, match=r"label 'a' of row 2 of .* is not in the legend"):
         read_labels(path, "crop", parse_legend("label,code\nb,1"), "")
+
+
+def written(path: Path, text: str) -> str:
+    """A file of text."""
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+SPOTS = np.array([(WEST + 55.0, NORTH - 35.0), (WEST + 205.0, NORTH - 35.0), (WEST + 555.0, NORTH - 405.0)])
+"""Inside of the tile, x and y."""
+LONLAT = np.stack(Transformer.from_crs(ANY_EPSG, 4326, always_xy=True).transform(*SPOTS.T), axis=1)
+
+
+@pytest.mark.parametrize("header", ["crop,lon,lat", "Crop,Longitude,Latitude"])
+def test_a_csv_of_points(tmp_path: Path, header: str) -> None:
+    """Columns lon and lat, or longitude and latitude, in any case; labels are named by row and id."""
+    lines = [f"{crop},{lon},{lat}" for crop, (lon, lat) in zip("aab", LONLAT, strict=True)]
+    labels = read_labels(written(tmp_path / "labels.csv", "\n".join([header, *lines])), header[:4], None, "")
+    assert (laid(labels)[0] >= 0).sum() == 3
+    assert [labels.name(row) for row in (1, 3)] == ["row 1", "row 3"]
+
+
+def test_the_same_points_in_every_format(tmp_path: Path) -> None:
+    """GeoJSON, GeoPackage, GeoParquet, plain Parquet and CSV label the same pixels."""
+    frame = geopandas.GeoDataFrame({"crop": list("aab")}, geometry=shapely.points(LONLAT), crs=4326)
+    plain = frame.drop(columns="geometry").assign(lon=[x for x, _ in LONLAT], lat=[y for _, y in LONLAT])
+    frame.to_file(tmp_path / "a.geojson", engine="pyogrio")
+    frame.to_crs(ANY_EPSG).to_file(tmp_path / "a.gpkg", engine="pyogrio")
+    frame.to_crs(ANY_EPSG).to_parquet(tmp_path / "geo.parquet")
+    plain.to_parquet(tmp_path / "plain.parquet")
+    plain.to_csv(tmp_path / "a.csv", index=False)
+    found = [laid(read_labels(str(path), "crop", None, ""))[0] for path in sorted(tmp_path.iterdir())]
+    assert len(found) == 5
+    for codes in found[1:]:
+        np.testing.assert_array_equal(codes, found[0])
+
+
+def test_a_csv_without_coordinates_is_refused(tmp_path: Path) -> None:
+    """The message says which columns there are."""
+    with pytest.raises(DataError, match=r"no columns lon and lat.*crop, x, y"):
+        read_labels(written(tmp_path / "a.csv", "crop,x,y\na,1,2\n"), "crop", None, "")
+
+
+def test_points_without_coordinates_are_named(tmp_path: Path) -> None:
+    """By their rows, the first of many."""
+    rows = "\n".join("a,31.1,-17.9" if row % 2 else "a,,-17.9" for row in range(20))
+    with pytest.raises(DataError, match=r"row 1, 3, 5, 7, 9 and 5 more of .*a.csv has no lon or lat"):
+        read_labels(written(tmp_path / "a.csv", f"crop,lon,lat\n{rows}\n"), "crop", None, "")
+
+
+def test_a_label_is_found_by_its_id(tmp_path: Path) -> None:
+    """People do not count rows."""
+    path = written(tmp_path / "a.csv", "parcel_id,crop,lon,lat\nK-17,a,31.1201,-17.8991\n")
+    assert read_labels(path, "crop", None, "").name(1) == "row 1 (parcel_id K-17)"
+
+
+def test_rows_are_counted_as_the_file_has_them(tmp_path: Path) -> None:
+    """Features without geometry or label count, though they are not used."""
+    rows: list[tuple[Any, Any]] = [("a", None), (None, square(0, 0, 9)), ("a", square(20, 20, 9))]
+    labels = read_labels(vector(tmp_path, rows), "crop", None, "")
+    groups = laid(labels)[1]
+    assert set(np.unique(groups)) == {-1, 3}
+    assert labels.missing(np.array([7])) == ["row 3"]
+
+
+def test_overlapping_polygons_of_different_classes_are_refused(tmp_path: Path) -> None:
+    """Both rows are named with their labels; a border drawn twice is no overlap, nor is one of the same class."""
+    fine = [("a", square(0, 0, 10)), ("b", square(10, 0, 10)), ("a", square(5, 20, 10)), ("a", square(0, 20, 10))]
+    read_labels(vector(tmp_path, fine), "crop", None, "")
+    with pytest.raises(LabelError, match=r"overlap in .*: rows 3 \(a\) and 5 \(b\); .*correct them"):
+        read_labels(vector(tmp_path, [*fine, ("b", square(8, 22, 8))]), "crop", None, "")
+
+
+def test_degrees_among_metres_are_refused(tmp_path: Path) -> None:
+    """A row of another CRS than the file's is named."""
+    rows = [("a", square(0, 0, 9)), ("b", shapely.Point(31.12, -17.9))]
+    with pytest.raises(LabelError, match=r"row 2 of .* looks like degrees.*one file has one CRS"):
+        read_labels(vector(tmp_path, rows), "crop", None, "")
+
+
+def test_metres_among_degrees_are_refused(tmp_path: Path) -> None:
+    """A row that lies off the Earth is named."""
+    path = written(tmp_path / "a.csv", f"crop,lon,lat\na,31.1,-17.9\nb,{WEST},{NORTH}\n")
+    with pytest.raises(LabelError, match=r"row 2 of .* lies off the Earth.*one file has one CRS"):
+        read_labels(path, "crop", None, "")
+
+
+def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """It would not fit into memory; the remedy says how much does."""
+    path = tmp_path / "labels.geojson"
+    with path.open("wb") as file:
+        file.truncate(1_000_000_000)  # takes no room
+    with pytest.raises(LabelError, match=r"has 1,000 MB: give at most 300 MB"):
+        read_labels(str(path), "crop", None, "")
+
+
+def test_labels_far_apart_make_no_area_between_them(tmp_path: Path) -> None:
+    """Scenes are searched, and tiles planned, where labels are."""
+    path = written(tmp_path / "a.csv", "crop,lon,lat\na,30.0,-17.0\nb,33.0,-19.0\n")
+    area = aoi_shape(read_labels(path, "crop", None, "").aoi)
+    assert area.contains(shapely.Point(30.0001, -16.9999))
+    assert area.area < 0.05

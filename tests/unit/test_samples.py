@@ -1,6 +1,8 @@
 """Samples are the labelled pixels, with the features that mapping makes of them."""
 
 import datetime as dt
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +11,26 @@ import msgspec
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 
-from steps import samples
+from steps import reader, samples
 from steps.cube import load_cube
 from steps.errors import LabelError
 from steps.features import compute_features
 from steps.labels import Labels, read_labels
-from steps.model.job import Plan
-from steps.samples import collect_samples, labelled_tiles
+from steps.local import Crew
+from steps.model.grid import TileId
+from steps.model.job import Plan, TilePlan
+from steps.samples import collect_samples, group_names, labelled_tiles, neighbourhoods
 from steps.table import SampleTable
 from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_grid, any_plan, any_spec, tiny_scene
+from steps.tiff import TiffLayout
 
 GRID = any_grid()
 TILE = GRID.tile_at(ANY_CORNER[0] + 1, ANY_CORNER[1] - 1)
 WEST, _, _, NORTH = GRID.bounds(TILE)
+ALONE = Crew(workers=1, threads=1, memory_mb=2000)
 
 
 def square(col: int, row: int, width: int) -> shapely.Polygon:
@@ -69,7 +77,7 @@ def fields(tmp_path: Path) -> Labels:
 
 def collected(plan: Plan, labels: Labels, kept: Path) -> SampleTable:
     """The samples of a plan's tiles."""
-    return collect_samples(plan, labels, labelled_tiles(plan, labels), kept, quiet)
+    return collect_samples(plan, labels, labelled_tiles(plan, labels), kept, ALONE, quiet)
 
 
 def test_samples_have_the_features_that_mapping_has(
@@ -130,5 +138,122 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 def test_a_class_of_four_samples_is_refused(tmp_path: Path) -> None:
     """The class is named with its number."""
     labels = read_labels(vector(tmp_path, [("a", square(5, 5, 9)), ("b", square(25, 25, 2))]), "crop", None, "")
-    with pytest.raises(LabelError, match="class b has 4 clear samples, at least 5"):
+    with pytest.raises(LabelError, match=r"class b has 4 clear samples \(row 2\), at least 10"):
         collected(plan_with(tmp_path), labels, tmp_path / "kept")
+
+
+def wide_plan(folder: Path, side: int = 4) -> Plan:
+    """A plan of 4 x 4 tiles, or of less, with two scenes of several blocks each, which reach over tiles."""
+    rng = np.random.default_rng(3)
+    scenes = tuple(
+        tiny_scene(
+            folder,
+            {"red": rng.integers(100, 6000, (320, 320)), "nir": rng.integers(100, 6000, (320, 320))},
+            day=ANY_DAY + dt.timedelta(days=40 * number),
+            corner=(WEST - 320, NORTH + 320),
+            size=320,
+        )
+        for number in range(2)
+    )
+    spec = any_spec(bands=("red", "nir"), dilation_m=0.0)
+    plan = any_plan(tiles=1, scenes=2, halo=0, card=any_card(spec=spec))
+    tiles = tuple(
+        TilePlan(tile=TileId(row=TILE.row + row, col=TILE.col + col), scenes=(0, 1))
+        for row in range(side)
+        for col in range(side)
+    )
+    return msgspec.structs.replace(plan, scenes=scenes, tiles=tiles)
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Labels:
+    """10,000 points, one to a pixel."""
+    cols, rows = np.divmod(np.random.default_rng(0).permutation(256 * 256)[:10_000], 256)
+    frame = geopandas.GeoDataFrame(
+        {"crop": np.where(rows % 2, "a", "b")},
+        geometry=shapely.points(WEST + 10 * cols + 5, NORTH - 10 * rows - 5),
+        crs=ANY_EPSG,
+    )
+    frame.to_parquet(tmp_path / "points.parquet")
+    return read_labels(str(tmp_path / "points.parquet"), "crop", None, "")
+
+
+def test_points_decode_each_block_at_most_once(tmp_path: Path, points: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 points over tiles that share blocks: no block of no scene is inflated twice."""
+    decoded: list[int] = []
+    inflate = reader.inflate
+
+    def counted(layout: TiffLayout, number: int, data: bytes) -> bytes:
+        decoded.append(hash(data))
+        return inflate(layout, number, data)
+
+    monkeypatch.setattr(reader, "inflate", counted)
+    plan = wide_plan(tmp_path)
+    found = collected(plan, points, tmp_path / "kept")
+    assert len(found) == 10_000
+    assert len(np.unique(found.groups)) == 10_000
+    assert len(decoded) == 2 * (4 + 4 + 1), "all blocks of red, nir and the scenes' classes"
+    assert len(set(decoded)) == len(decoded) - 1, "only the classes of the two scenes are alike"
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, points: Labels) -> None:
+    """Tiles that were done are not done again; the table is the same as in one go."""
+
+    class Stopped(Exception):  # noqa: N818
+        """As Ctrl-C would."""
+
+    def stops(_steps: int = 1, _note: str = "") -> None:
+        if len(list((tmp_path / "kept").iterdir())) == 2:
+            raise Stopped
+
+    plan, kept = wide_plan(tmp_path, side=2), tmp_path / "kept"
+    tiles = labelled_tiles(plan, points)
+    with pytest.raises(Stopped):
+        collect_samples(plan, points, tiles, kept, ALONE, stops)
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    again = collected(plan, points, kept)
+    after = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(before) == 2
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    assert again.digest == collected(plan, points, tmp_path / "other").digest
+
+
+def test_a_kept_file_that_is_damaged_is_made_again(tmp_path: Path, fields: Labels) -> None:
+    """Half a file is as good as none."""
+    plan, kept = plan_with(tmp_path), tmp_path / "kept"
+    whole = collected(plan, fields, kept)
+    path = next(kept.iterdir())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert collected(plan, fields, kept).digest == whole.digest
+
+
+def test_a_scene_that_cannot_be_read_is_left_out(tmp_path: Path, fields: Labels) -> None:
+    """As mapping does: the samples are those of the other scenes."""
+    plan = plan_with(tmp_path)
+    Path(plan.scenes[1].assets["red"].href).write_bytes(b"no raster")
+    less = msgspec.structs.replace(
+        plan,
+        scenes=(plan.scenes[0], plan.scenes[2]),
+        tiles=(msgspec.structs.replace(plan.tiles[0], scenes=(0, 1)),),
+    )
+    one, other = collected(plan, fields, tmp_path / "one"), collected(less, fields, tmp_path / "two")
+    assert one.digest == other.digest
+
+
+@given(st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=30), st.integers(1, 3))
+def test_neighbourhoods_share_no_block(places: set[tuple[int, int]], reach: int) -> None:
+    """Every tile is in one group; tiles of two groups are farther apart than the reach, the largest group is first."""
+    tiles = [TileId(row=row, col=col) for row, col in sorted(places)]
+    groups = neighbourhoods(tiles, reach)
+    assert sorted(tile for group in groups for tile in group) == tiles
+    assert [len(group) for group in groups] == sorted((len(group) for group in groups), reverse=True)
+    for one, other in itertools.combinations(groups, 2):
+        assert all(max(abs(a.row - b.row), abs(a.col - b.col)) > reach for a in one for b in other)
+
+
+def test_labels_are_called_by_row_and_place(tmp_path: Path, fields: Labels) -> None:
+    """What a list of doubtful labels shows."""
+    names = group_names(collected(plan_with(tmp_path), fields, tmp_path / "kept"), fields)
+    assert set(names) == {1, 2, 3, 4}
+    assert re.fullmatch(r"row 2 at 31\.\d{5} -17\.\d{5}", names[2])
