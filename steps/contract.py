@@ -123,6 +123,42 @@ _EXTRAS = (
     ),
 )
 
+_LABELS = (
+    Parameter(name="labels", default="", metavar="FILE", help="points or polygons, or a label raster"),
+    Parameter(
+        name="table",
+        default="",
+        metavar="FILE",
+        help="instead: ready-made features (Parquet or CSV), no scenes",
+    ),
+    Parameter(name="label-column", default="class", help="column of the class"),
+    Parameter(
+        name="label-threshold",
+        default="",
+        metavar="OTHER,V,CLASS",
+        help="cut a continuous raster in two, as other,50,forest",
+    ),
+    Parameter(name="season", default="", metavar="START/END", help="with --labels: first and last day"),
+    Parameter(name="catalog", default="", metavar="URL-or-PATH", help="with --labels: where the scenes are"),
+    _CATALOG[1],
+    Parameter(
+        name="crs",
+        default="",
+        metavar="EPSG",
+        help="grid of the features (default: the labels' UTM zone), or CRS of a table's x and y",
+    ),
+    Parameter(name="legend", default="", metavar="FILE", help="label to class code, name and colour (CSV or JSON)"),
+    Parameter(
+        name="max-cloud",
+        kind="number",
+        default=100.0,
+        least=0,
+        most=100,
+        help="leave out scenes cloudier than this percentage",
+    ),
+    Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+)
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="demo",
@@ -242,43 +278,9 @@ COMMANDS: tuple[Command, ...] = (
         name="train",
         summary="train a model from labelled points, polygons or a raster",
         parameters=(
-            Parameter(name="labels", default="", metavar="FILE", help="points or polygons, or a label raster"),
-            Parameter(
-                name="table",
-                default="",
-                metavar="FILE",
-                help="instead: ready-made features (Parquet or CSV), no scenes",
-            ),
-            Parameter(name="label-column", default="class", help="column of the class"),
-            Parameter(
-                name="label-threshold",
-                default="",
-                metavar="OTHER,V,CLASS",
-                help="cut a continuous raster in two, as other,50,forest",
-            ),
-            Parameter(name="season", default="", metavar="START/END", help="with --labels: first and last day"),
-            Parameter(name="catalog", default="", metavar="URL-or-PATH", help="with --labels: where the scenes are"),
-            _CATALOG[1],
+            *_LABELS,
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
-            Parameter(
-                name="crs",
-                default="",
-                metavar="EPSG",
-                help="grid of the features (default: the labels' UTM zone), or CRS of a table's x and y",
-            ),
-            Parameter(
-                name="legend", default="", metavar="FILE", help="label to class code, name and colour (CSV or JSON)"
-            ),
-            Parameter(
-                name="max-cloud",
-                kind="number",
-                default=100.0,
-                least=0,
-                most=100,
-                help="leave out scenes cloudier than this percentage",
-            ),
-            Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
             Parameter(
                 name="search-seconds",
                 kind="number",
@@ -294,8 +296,43 @@ COMMANDS: tuple[Command, ...] = (
         "--catalog catalogs/flanders --name crops",
     ),
     Command(
+        name="evaluate",
+        summary="score a model on labels that it was not trained on",
+        parameters=(
+            Parameter(name="model", positional=True, metavar="MODEL", help="folder, name, name@alias or name/version"),
+            *_LABELS,
+            Parameter(name="json", default="", metavar="FILE", help="also write all numbers as JSON"),
+            _WORKERS,
+        ),
+        example="geocrop evaluate crops@champion --labels new-parcels.gpkg --label-column crop "
+        "--season 2019-09-01/2020-08-31 --catalog catalogs/flanders",
+    ),
+    Command(
+        name="promote",
+        summary="pin a model as the next champion, unless it is worse than the champion",
+        parameters=(
+            Parameter(name="name", positional=True, default="", metavar="NAME", help="model of the registry"),
+            Parameter(name="version", positional=True, default="", metavar="VERSION", help="default: its challenger"),
+            Parameter(
+                name="folder",
+                default="gitops/models",
+                help="the file NAME.json that pins it is written here, to commit",
+            ),
+            Parameter(
+                name="check",
+                default="",
+                metavar="FILE",
+                help="instead: make the comparison for such a file, as CI does",
+            ),
+            Parameter(
+                name="apply", default="", metavar="FILE", help="instead: check, then make the version NAME@champion"
+            ),
+        ),
+        example="geocrop promote crops 3",
+    ),
+    Command(
         name="models",
-        summary="list the models of the registry",
+        summary="list the models of the registry: aliases, scores, drift of the last map",
         parameters=(Parameter(name="json", kind="flag", help="print JSON"),),
     ),
     Command(

@@ -106,6 +106,12 @@ def make_legend(labels: Iterable[object]) -> Legend:
     return _assemble([_Row(label, None, label, "") for label in spelt], "the labels")
 
 
+def legend_of(classes: Sequence[ClassDef]) -> Legend:
+    """The legend of labels that are a model's class names or codes."""
+    codes = {**{str(entry.code): entry.code for entry in classes}, **{_spell(one.name): one.code for one in classes}}
+    return Legend(tuple(classes), codes)
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """One line of a legend."""

@@ -21,7 +21,7 @@ class OutOfFold:
     """One prediction per sample, by a learner whose training held none of the sample's group."""
 
     ids: np.ndarray
-    """uint64 (n): the sample's pixel and label, hashed; the same in every model trained on it."""
+    """uint64 (n): the sample's pixel (of a table: its features), hashed; the same in every model trained on it."""
     folds: np.ndarray
     """int16 (n): the fold that the sample was held out in."""
     groups: np.ndarray

@@ -231,7 +231,7 @@ def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
         codes=pixels.codes,
         groups=pixels.groups,
         places=np.stack(places, axis=1),
-        ids=sample_ids(np.full(len(x), grid.epsg), x, y, pixels.codes),
+        ids=sample_ids(np.full(len(x), grid.epsg), x, y),
     )
 
 

@@ -61,7 +61,7 @@ def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) 
         codes=codes,
         groups=groups.astype(np.int64),
         places=places,
-        ids=sample_ids(np.arange(len(frame)), codes),
+        ids=sample_ids(*values.T),
     )
     return FeatureTable(samples, used.classes, spec, tuple(_notes(samples, spec, grouped=group is not None)))
 

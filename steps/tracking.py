@@ -1,4 +1,4 @@
-"""Runs of the registry: what is logged of a training."""
+"""Runs of the registry: what is logged of a training, and of a model measured again."""
 
 import contextlib
 import math
@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from steps.errors import ModelError
-from steps.mlflow_client import absent_is_fine, artifacts_root, log_values
+from steps.mlflow_client import absent_is_fine, artifacts_root, connect, log_values
 from steps.model.card import ModelCard
 from steps.model.digest import digest
+from steps.model.job import ModelRef
 from steps.settings import Settings
 
 _NOT_IN_NAMES = re.compile(r"[^\w.\- :]+")
@@ -133,3 +134,17 @@ def experiment_id(client: Any, name: str, settings: Settings) -> str:
 def now() -> int:
     """Milliseconds since 1970."""
     return int(time.time() * 1000)
+
+
+def log_evaluation(model: ModelRef, scores: Mapping[str, Any], labels: Mapping[str, Any], settings: Settings) -> None:
+    """A run of a model measured again. Raises TryAgainError when the registry is away."""
+    facts = RunFacts(
+        experiment=f"geocrop/{model.name}",
+        name=f"{model.name} {model.version} evaluated",
+        params=texts({"version": model.version, "digest": model.digest, "labels": labels}),
+        metrics=numbers(scores),
+        tags={"kind": "evaluation", "version": model.version},
+        files={"evaluation/scores.json": dict(scores)},
+    )
+    with connect(settings) as client, logged_run(client, facts, settings):
+        pass
