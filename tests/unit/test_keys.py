@@ -183,7 +183,7 @@ def test_every_change_has_a_key_of_its_own(job: TileJob):
     ],
 )
 def test_what_changes_no_pixel_keeps_the_key(job: TileJob, same: Callable[[TileJob], TileJob]):
-    """Clouds, an offset's source, names, colours, the reference, dict order, the way through JSON: none is in the key."""
+    """Clouds, an offset's source, names, colours, reference, dict order, the way through JSON: none is in the key."""
     assert same(job).key == job.key
 
 
