@@ -177,7 +177,6 @@ def test_a_registry_that_is_away_is_tried_again(
     from steps.settings import settings
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     settings.cache_clear()
     for arguments in (["promote", "crops"], ["models"], ["evaluate", "crops", "--table", "any.csv"]):
         assert main(arguments) == 75
