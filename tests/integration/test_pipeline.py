@@ -313,6 +313,7 @@ def test_an_aoi_without_scenes_fails_with_reasons(farm: Farm, tmp_path: Path) ->
     done = farm.run(tmp_path / "store", aoi=aoi, check=False)
     assert done.returncode == 65
     assert "no-scenes" in done.stdout
+    assert "no-scenes" in json.loads(farm.geocrop("status", "--json").stdout)[0]["error"]
     assert not list((tmp_path / "store").glob("maps/*/item.json"))
 
 
