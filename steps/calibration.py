@@ -9,8 +9,11 @@ from typing import Annotated
 import msgspec
 import structlog
 
-from steps.model.job import Plan, TileMapped, TileOutcome
+from steps import naming
+from steps.errors import StoreError
+from steps.model.job import Plan, TileMapped, TileOutcome, TilePlan
 from steps.settings import Settings
+from steps.store import Store
 from steps.workload import Work, works
 
 _BLEND = 0.3
@@ -96,14 +99,49 @@ def learn(plan: Plan, outcomes: Iterable[TileOutcome], settings: Settings) -> Ca
     Each tile counts once, by medians: the one in which kernels were compiled is no rule. Memory rises at once and
     sinks slowly. Measures nothing, and stops no job when the home folder cannot be written.
     """
+    found = _learnt(_known(settings), plan, outcomes)
+    if found is not None:
+        _keep(found, settings)
+    return found
+
+
+def _learnt(old: Calibration | None, plan: Plan, outcomes: Iterable[TileOutcome]) -> Calibration | None:
     mapped = [outcome for outcome in outcomes if isinstance(outcome, TileMapped) and outcome.seconds.get("load")]
     if sum(outcome.seconds.get("total", 0.0) for outcome in mapped) < _SECONDS_THAT_COUNT:
         return None
-    old = _known(settings)
     new = _of_run(plan, mapped, old.compression if old else 1.0)
-    found = new if old is None else _blend(old, new)
-    _keep(found, settings)
-    return found
+    return new if old is None else _blend(old, new)
+
+
+# -- of pods -------------------------------------------------------------------------------------------------------
+
+_POD = Calibration(
+    read_mb_s=150.0, feature_mpx_s=300.0, predict_mpx_s=1.0, tile_seconds=0.2, worker_mb=900.0, compression=0.5
+)
+"""A core of a small server; jobs soon know better."""
+
+
+def tile_seconds(plan: Plan, entries: Sequence[TilePlan], store: Store) -> float:
+    """Mean seconds of a tile in a pod, by what earlier jobs of the store took. Raises StoreError."""
+    known = _of_store(store) or _POD
+    return statistics.fmean(known.seconds(work) for work in works(plan, entries))
+
+
+def learn_of_pods(plan: Plan, outcomes: Iterable[TileOutcome], store: Store) -> None:
+    """Blend in what the tiles of a workflow took; a calibration is never worth failing for."""
+    try:
+        if found := _learnt(_of_store(store), plan, outcomes):
+            store.put_bytes(naming.calibration_key(), msgspec.json.encode(found))
+    except StoreError as error:
+        _log.warning("calibration.not-kept", error=str(error))
+
+
+def _of_store(store: Store) -> Calibration | None:
+    key = naming.calibration_key()
+    try:
+        return msgspec.json.decode(store.get_bytes(key), type=Calibration) if store.exists(key) else None
+    except msgspec.DecodeError:
+        return None
 
 
 _RATES = ("read_mb_s", "feature_mpx_s", "predict_mpx_s", "compression")

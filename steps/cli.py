@@ -103,6 +103,8 @@ def _add_argument(parser: argparse.ArgumentParser, parameter: Parameter) -> None
         _add_positional(parser, parameter)
     elif parameter.kind == "flag":
         parser.add_argument(f"--{parameter.name}", action="store_true", help=parameter.help)
+    elif parameter.kind == "switch":
+        _add_switch(parser, parameter)
     elif parameter.kind == "list":
         parser.add_argument(
             f"--{parameter.name}", action="append", default=[], metavar=parameter.metavar, help=parameter.help
@@ -117,6 +119,17 @@ def _add_argument(parser: argparse.ArgumentParser, parameter: Parameter) -> None
             metavar=parameter.metavar or None,
             help=parameter.help,
         )
+
+
+def _add_switch(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    parser.add_argument(
+        f"--{parameter.name}",
+        type=lambda text: {"true": True, "false": False}.get(text.lower(), text),
+        choices=(True, False),
+        default=parameter.default == "true",
+        metavar="true|false",
+        help=parameter.help,
+    )
 
 
 def _number(parameter: Parameter) -> Callable[[str], float]:

@@ -7,7 +7,8 @@ The command line, its reference page and the workflow templates are all made fro
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "integer", "number", "flag", "list"]
+Kind = Literal["text", "integer", "number", "flag", "switch", "list"]
+"""A flag is there or not; a switch is `true` or `false`, as a template writes it."""
 
 EXIT_CODES = {
     0: "done; an empty tile is done",
@@ -38,12 +39,23 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A file that a step leaves, below the folder of its `--out` where it has one."""
+
+    name: str
+    file: str
+    """Ends with `/` for a folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One command with its parameters, in the order of its help."""
 
     name: str
     summary: str
     parameters: tuple[Parameter, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    """Of a step: what the next ones read."""
     example: str = ""
 
 
@@ -348,30 +360,121 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="calibrate", summary="measure this machine, for honest quotes"),
 )
 
+_REFERENCE = "s3://bucket/key or https URL"
+_OUT_FOLDER = Parameter(name="out", required=True, metavar="FOLDER", help="what the step leaves is written here")
+_STEP_EXTRAS = tuple(
+    Parameter(name=one.name, default="", metavar="FILE", help=f"{one.help}; {_REFERENCE}") for one in _EXTRAS
+)
+_STEP_SCENES = (
+    Parameter(
+        name="season",
+        default="",
+        metavar="START/END",
+        help="first and last day, as 2018-09-01/2019-08-31; `latest` is the year up to the end of last month",
+    ),
+    Parameter(name="catalog", default="", metavar="URL", help="STAC API or static catalog"),
+    Parameter(name="collection", default="", help="collection id; may be left out when only one fits"),
+    Parameter(name="crs", default="", metavar="EPSG", help="CRS of the grid, as EPSG:3035; default: the UTM zone"),
+    Parameter(
+        name="max-cloud",
+        kind="number",
+        default=100.0,
+        least=0,
+        most=100,
+        help="leave out scenes cloudier than this percentage",
+    ),
+    Parameter(name="no-probe", kind="switch", default="false", help="trust the offsets that the items state"),
+)
+
 STEPS: tuple[Command, ...] = (
     Command(
         name="plan",
-        summary="from request to plan",
+        summary="from what is asked for to a plan, and to batches of tiles",
         parameters=(
-            Parameter(name="request", required=True, metavar="FILE", help="a map request as JSON"),
-            _STORE,
-            Parameter(name="plan", required=True, metavar="FILE", help="the plan is written here, and to the store"),
             Parameter(
-                name="tiles",
-                required=True,
+                name="request",
+                default="",
                 metavar="FILE",
-                help="ids of the tiles to do are written here, a JSON array",
+                help=f"a map request as JSON: path, or {_REFERENCE}; the arguments below make one where it is empty",
             ),
-            Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+            Parameter(
+                name="aoi",
+                default="",
+                metavar="FILE",
+                help=f"a file that holds the area of interest as GeoJSON, or where that is: {_REFERENCE}",
+            ),
+            *_STEP_SCENES,
+            Parameter(
+                name="model", default="", metavar="NAME", help="name, name@alias, name/version or s3://bucket/folder"
+            ),
+            Parameter(name="name", default="", help="name of the area; default: its own"),
+            Parameter(
+                name="tile-size", kind="integer", default=1024, least=64, most=4096, help="pixels per side of a tile"
+            ),
+            Parameter(
+                name="min-coverage",
+                kind="number",
+                default=0.95,
+                least=0,
+                most=1,
+                help="least share of the AOI mapped to succeed",
+            ),
+            Parameter(
+                name="min-unit",
+                kind="integer",
+                default=0,
+                least=0,
+                most=2500,
+                help="also write a map without smaller patches",
+            ),
+            Parameter(name="mask", default="", metavar="RASTER", help=f"0 where nothing is mapped; {_REFERENCE}"),
+            Parameter(name="baseline", default="", metavar="RASTER", help=f"Dynamic World of the year; {_REFERENCE}"),
+            Parameter(
+                name="layers", default="", help=f"rasters that the model asks for, as NAME={_REFERENCE}, by commas"
+            ),
+            Parameter(name="probabilities", kind="switch", default="false", help="keep the probability of every class"),
+            Parameter(
+                name="strict-scenes", kind="switch", default="false", help="fail a tile when a scene cannot be read"
+            ),
+            _STORE,
+            Parameter(name="slots", kind="integer", default=1, least=1, help="pods of the job that may run at once"),
+            Parameter(
+                name="tiles-per-pod",
+                kind="integer",
+                default=0,
+                least=0,
+                most=1024,
+                help="0: as many as make a pod worth its start",
+            ),
+            _OUT_FOLDER,
+        ),
+        outputs=(
+            Output(name="plan", file="plan.json"),
+            Output(name="parts", file="parts/"),
+            Output(name="groups", file="groups.json"),
+            Output(name="batch-size", file="batch-size"),
+            Output(name="job", file="job"),
+            Output(name="job-file", file="job"),
         ),
     ),
     Command(
         name="classify",
-        summary="map some tiles of a plan",
+        summary="map a batch of the tiles of a plan",
         parameters=(
-            _PLAN,
+            Parameter(name="plan", required=True, metavar="FILE", help="the plan or a part of it, as `plan` wrote it"),
             _STORE,
-            Parameter(name="tiles", required=True, metavar="IDS", help="tile ids, separated by commas"),
+            Parameter(name="batch", kind="integer", default=0, least=0, help="number of the batch, from 0"),
+            Parameter(
+                name="batch-size", kind="integer", default=0, least=0, help="tiles of a batch; 0: all tiles are one"
+            ),
+            Parameter(
+                name="jitter",
+                kind="number",
+                default=0.0,
+                least=0,
+                most=600,
+                help="seconds to wait at most before asking for another try",
+            ),
         ),
     ),
     Command(
@@ -382,15 +485,12 @@ STEPS: tuple[Command, ...] = (
             _STORE,
             Parameter(name="coverage", required=True, metavar="FILE", help="the verdict is written here"),
         ),
+        outputs=(Output(name="coverage", file="coverage.json"),),
     ),
     Command(
         name="mosaic",
         summary="tiles to cloud-optimised GeoTIFFs in the store",
-        parameters=(
-            _PLAN,
-            _STORE,
-            Parameter(name="legend", default="", metavar="FILE", help="class codes, names and colours"),
-        ),
+        parameters=(_PLAN, _STORE, _STEP_EXTRAS[0]),
     ),
     Command(
         name="publish",
@@ -399,7 +499,62 @@ STEPS: tuple[Command, ...] = (
             _PLAN,
             _STORE,
             Parameter(name="coverage", required=True, metavar="FILE", help="as the step `gate` wrote it"),
-            *_EXTRAS,
+            *_STEP_EXTRAS,
+        ),
+    ),
+    Command(
+        name="report",
+        summary="tell the model registry what became of a map",
+        parameters=(
+            _PLAN,
+            _STORE,
+            Parameter(name="coverage", required=True, metavar="FILE", help="as the step `gate` wrote it"),
+        ),
+    ),
+    Command(
+        name="settle",
+        summary="note how a workflow ended, also one that failed or was cancelled",
+        parameters=(
+            Parameter(
+                name="job",
+                required=True,
+                metavar="FILE",
+                help="holds the job's id, as the step `plan` wrote it; not there when nothing was planned",
+            ),
+            _STORE,
+            Parameter(name="workflow", required=True, help="name of the workflow"),
+            Parameter(name="status", required=True, help="Succeeded, Failed or Error"),
+        ),
+    ),
+    Command(
+        name="train",
+        summary="a model from labels, into the registry",
+        parameters=(
+            Parameter(name="labels", required=True, metavar="FILE", help=f"polygons, points or a raster; {_REFERENCE}"),
+            Parameter(name="label-column", default="class", help="column of the class"),
+            Parameter(name="label-threshold", default="", metavar="OTHER,V,CLASS", help="cut a continuous raster"),
+            Parameter(name="legend", default="", metavar="FILE", help=f"labels to classes; {_REFERENCE}"),
+            Parameter(name="name", required=True, help="name of the model in the registry"),
+            *_STEP_SCENES,
+            Parameter(name="keep", default="", metavar="s3://bucket/folder", help="also keep the model there"),
+        ),
+    ),
+    Command(
+        name="baselines",
+        summary="exported Dynamic World GeoTIFFs to a COG per year",
+        parameters=(
+            Parameter(name="files", required=True, help=f"{_REFERENCE}, separated by commas or lines"),
+            Parameter(name="year", kind="integer", default=0, help="year of all files; 0: from their names"),
+            _STORE,
+        ),
+    ),
+    Command(
+        name="clean",
+        summary="remove what no published map needs and nobody has touched for long",
+        parameters=(
+            _STORE,
+            Parameter(name="days", kind="number", default=90.0, least=1, help="how long what is unused stays"),
+            Parameter(name="dry-run", kind="switch", default="false", help="only say what would go"),
         ),
     ),
 )

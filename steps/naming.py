@@ -34,6 +34,16 @@ def coverage_key(job: str) -> str:
     return f"plans/{job}/coverage.json"
 
 
+def calibration_key() -> str:
+    """How fast pods are, by the jobs of the store."""
+    return "calibration/pods.json"
+
+
+def workflow_key(job: str) -> str:
+    """The last workflow of a job and how it ended."""
+    return f"plans/{job}/workflow.json"
+
+
 def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.tif"
 

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from steps.errors import GeoCropError, StoreError, UsageError
 from steps.settings import Settings
-from steps.store import MissingObject, Store, checked, checked_prefix, free_mb
+from steps.store import Entry, MissingObject, Store, checked, checked_prefix, free_mb
 
 _PART_BYTES = 16 * 2**20
 _MISSING = {"NoSuchKey", "NoSuchObject"}
@@ -136,11 +136,15 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
+        return (entry.key for entry in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """See Store."""
         start = f"{self._prefix}/" if self._prefix else ""
         with self._translated(checked_prefix(prefix)):
             found = self._client.list_objects(bucket_name=self._bucket, prefix=start + prefix, recursive=True)
-            names = sorted(str(entry.object_name) for entry in found if not entry.is_dir)
-        return (name.removeprefix(start) for name in names)
+            listed = [(str(one.object_name), one.last_modified) for one in found if not one.is_dir]
+        return (Entry(name.removeprefix(start), when) for name, when in sorted(listed))
 
     def delete(self, key: str) -> None:
         """See Store."""

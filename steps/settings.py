@@ -31,6 +31,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bound of the block cache on disk."""
     log_format: Literal["console", "json"] = "console"
 
+    sources: str = ""
+    """Hosts and `s3://bucket`s, by commas, that a workflow may read from; empty: everywhere, paths too."""
+    max_aoi_km2: float = 1_000_000.0
+    """Largest AOI that a workflow may ask for."""
+    progress_file: str = ""
+    """Where Argo looks for a pod's progress."""
+
+    @property
+    def allowed_sources(self) -> tuple[str, ...]:
+        """The single ones of `sources`."""
+        return tuple(filter(None, (one.strip() for one in self.sources.split(","))))
+
     def __repr__(self) -> str:
         return f"Settings(home={self.home}, s3_endpoint={self.s3_endpoint!r})"
 
@@ -46,6 +58,9 @@ _VARIABLES = {
     "GEOCROP_WORKER_MEMORY_MB": "worker_memory_mb",
     "GEOCROP_CACHE_MB": "cache_mb",
     "GEOCROP_LOG_FORMAT": "log_format",
+    "GEOCROP_SOURCES": "sources",
+    "GEOCROP_MAX_AOI_KM2": "max_aoi_km2",
+    "ARGO_PROGRESS_FILE": "progress_file",
 }
 _ELSEWHERE = {"GEOCROP_HOME", "GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
 """Read below, by `task bench` and by the tests."""

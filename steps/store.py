@@ -1,6 +1,7 @@
 """Where results lie: a folder, S3 or memory behind one protocol. Writes are atomic or invisible."""
 
 import contextlib
+import datetime as dt
 import errno
 import os
 import shutil
@@ -11,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from steps.errors import DataError, StoreError, UsageError
 from steps.settings import Settings
@@ -33,6 +34,14 @@ class MissingObject(DataError):  # noqa: N818 - named for what is the matter
     def __init__(self, key: str, where: str) -> None:
         super().__init__(f"{where} has no object {key}", "run the job again, or check the store's address")
         self.key = key
+
+
+class Entry(NamedTuple):
+    """An object as a listing has it."""
+
+    key: str
+    modified: dt.datetime
+    """When it was written last, in UTC."""
 
 
 class Store(Protocol):
@@ -62,6 +71,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with a prefix, which need not end at a `/`; sorted."""
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """As `list`, with when each was written."""
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -144,6 +156,12 @@ class FolderStore:
         base = self._folder / checked_prefix(prefix).rpartition("/")[0]
         keys = (path.relative_to(self._folder).as_posix() for path in _files(base))
         return iter(sorted(key for key in keys if key.startswith(prefix)))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """See Store."""
+        for key in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                yield Entry(key, dt.datetime.fromtimestamp((self._folder / key).stat().st_mtime, dt.UTC))
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -243,10 +261,12 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
+        self._written: dict[str, dt.datetime] = {}
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See Store."""
         self._objects[checked(key)] = bytes(data)
+        self._written[key] = dt.datetime.now(dt.UTC)
 
     def put_file(self, key: str, path: Path) -> None:
         """See Store."""
@@ -279,6 +299,10 @@ class MemoryStore:
         """See Store."""
         checked_prefix(prefix)
         return iter(sorted(key for key in self._objects if key.startswith(prefix)))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """See Store."""
+        return (Entry(key, self._written[key]) for key in self.list(prefix))
 
     def delete(self, key: str) -> None:
         """See Store."""

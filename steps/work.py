@@ -15,7 +15,7 @@ from steps.model.grid import TileId
 from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
 from steps.store import Store, open_store
-from steps.tile import TileMapper
+from steps.tile import TileMapper, find_result
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -100,6 +100,17 @@ def _attempt(mapper: TileMapper, job: TileJob, following: Sequence[TileId]) -> T
         return TileFailed(tile=job.tile, planned_key=job.key, error=str(error), exit_code=error.exit_code)
     _log.info("tile.done", tile=str(job.tile), key=result.key, seconds=result.seconds.get("total"))
     return result
+
+
+def note_stored(plan: Plan, store: Store) -> set[TileId]:
+    """The tiles that lie in the store already, each noted as this job's, so that no worker has to."""
+    stored = set()
+    for entry in plan.tiles:
+        result = find_result(plan.tile_job(entry), store)
+        if result is not None:
+            store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(result))
+            stored.add(entry.tile)
+    return stored
 
 
 def read_outcomes(plan: Plan, store: Store) -> dict[TileId, TileOutcome]:

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
-from steps.map_notes import tell_map
 from steps.model.job import Coverage
 from steps.publish import Extras, publish_job
+from steps.references import fetch_arguments
 from steps.settings import settings
 from steps.store import open_store
 from steps.work import read_file, read_plan_file
@@ -15,6 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Publish what the step `mosaic` made; prints where the item is."""
     coverage = read_file(arguments.coverage, Coverage, "verdict", "give the file that the step `gate` wrote")
     plan, store = read_plan_file(arguments.plan), open_store(arguments.store, settings())
-    sys.stdout.write(publish_job(plan, store, coverage, Extras.of(arguments)) + "\n")
-    tell_map(plan, coverage, store, store, settings())
+    with tempfile.TemporaryDirectory(prefix="geocrop-extras-") as scratch:
+        fetched = fetch_arguments(arguments, ("legend", "zones", "parcels"), Path(scratch), settings())
+        sys.stdout.write(publish_job(plan, store, coverage, Extras.of(fetched)) + "\n")
     return 0

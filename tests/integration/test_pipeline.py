@@ -201,14 +201,15 @@ def wait(seconds: float) -> Iterator[None]:
 def test_the_steps_make_the_map_of_the_run(farm: Farm, published: Path, tmp_path: Path) -> None:
     """plan, classify, gate, mosaic and publish, each a process with files and flags only, give the same bytes."""
     request = next((published / "requests").iterdir())
-    store, plan, tiles, coverage = (
-        str(tmp_path / name) for name in ("store", "plan.json", "tiles.json", "coverage.json")
-    )
-    farm.geocrop("step", "plan", "--request", str(request), "--store", store, "--plan", plan, "--tiles", tiles)
-    ids = json.loads(Path(tiles).read_text(encoding="utf-8"))
-    assert len(ids) == len(the_plan(published).tiles)
-    for half in (ids[::2], ids[1::2]):
-        farm.geocrop("step", "classify", "--plan", plan, "--store", store, "--tiles", ",".join(half))
+    store, out, coverage = str(tmp_path / "store"), tmp_path / "out", str(tmp_path / "coverage.json")
+    options = ("--store", store, "--tiles-per-pod", "3", "--out", str(out))
+    farm.geocrop("step", "plan", "--request", str(request), *options)
+    plan = str(out / "plan.json")
+    for group in json.loads((out / "groups.json").read_text(encoding="utf-8")):
+        part = str(out / "parts" / f"{group['part']}.json")
+        for batch in range(int(group["batches"])):
+            chosen = ("--batch", str(batch), "--batch-size", "3")
+            farm.geocrop("step", "classify", "--plan", part, "--store", store, *chosen)
     farm.geocrop("step", "gate", "--plan", plan, "--store", store, "--coverage", coverage)
     farm.geocrop("step", "mosaic", "--plan", plan, "--store", store)
     said = farm.geocrop("step", "publish", "--plan", plan, "--store", store, "--coverage", coverage).stdout

@@ -1,0 +1,1 @@
+"""One module for each manifest; its `build` makes the object."""
