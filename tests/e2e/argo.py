@@ -1,0 +1,110 @@
+"""Workflows on the cluster: submitted as `argo submit --from` does, and looked at."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from minio import Minio
+
+from tests.e2e.farm import RASTERS, TILE, Farm
+from tests.e2e.kube import Json, Kube, wait_for
+from tests.e2e.stage import BUCKET
+
+ENDED = ("Succeeded", "Failed", "Error")
+CATALOG = "http://scenes:9000/landscape/catalog.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A workflow that was submitted."""
+
+    kube: Kube
+    name: str
+
+    @property
+    def status(self) -> Json:
+        """Its status; empty before the controller has seen it."""
+        found = self.kube.get("workflow", self.name).get("status")
+        return dict(found or {})
+
+    def wait(self, seconds: float = 300) -> str:
+        """Wait until it has ended; how."""
+        self.until(lambda status: status.get("phase") in ENDED, seconds, "its end")
+        return str(self.status["phase"])
+
+    def until(self, ready: Callable[[Json], object], seconds: float, what: str) -> Json:
+        """Its status once that is as wanted."""
+        return dict(wait_for(f"{what} of {self.name}", lambda: self.status if ready(self.status) else None, seconds))
+
+    def nodes(self, template: str, kind: str = "Pod") -> list[Json]:
+        """Its pods of a template, the first first."""
+        found = [
+            node
+            for node in self.status.get("nodes", {}).values()
+            if node.get("templateName") == template and node["type"] == kind
+        ]
+        return sorted(found, key=lambda node: (node["startedAt"] or "", node["name"]))
+
+    def pods(self, step: str, phase: str = "Running") -> list[str]:
+        """Names of its pods of a step in some phase, as Kubernetes has them."""
+        selector = f"workflows.argoproj.io/workflow={self.name},geocrop.io/step={step}"
+        found = self.kube.get("pods", "", "-l", selector)["items"]
+        return [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == phase]
+
+    def tell(self) -> str:
+        """What went wrong, for the message of an assertion."""
+        nodes = self.status.get("nodes", {}).values()
+        return "\n".join(
+            f"{node['displayName']}: {node['phase']} {node.get('message', '')}"
+            for node in nodes
+            if node["phase"] not in {"Succeeded", "Skipped", "Omitted"}
+        )
+
+
+def submit(kube: Kube, template: str, parameters: Mapping[str, str]) -> Run:
+    """Make a workflow from a template."""
+    arguments = {"parameters": [{"name": name, "value": value} for name, value in parameters.items()]}
+    name = kube.create(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {"generateName": f"{template}-"},
+            "spec": {"workflowTemplateRef": {"name": template}, "arguments": arguments},
+        }
+    )
+    return Run(kube, name)
+
+
+def map_parameters(farm: Farm, aoi: Path | None = None, **changes: str) -> dict[str, str]:
+    """What makes the map that the local engine makes."""
+    return {
+        "aoi": (aoi or farm.land.aoi).read_text(encoding="utf-8"),
+        "season": str(farm.land.season),
+        "catalog": CATALOG,
+        "model": "s3://geocrop/farm-model",
+        "name": "farm",
+        "tile-size": str(TILE),
+    } | changes
+
+
+def job_of(run: Run, store: Minio) -> str:
+    """The job that a workflow did."""
+    return store.get_object(bucket_name=BUCKET, object_name=f"workflows/{run.name}/job").read().decode()
+
+
+def published(run: Run, store: Minio) -> dict[str, bytes]:
+    """The rasters of the map that a workflow published."""
+    job = job_of(run, store)
+    return {name: store.get_object(bucket_name=BUCKET, object_name=f"maps/{job}/{name}.tif").read() for name in RASTERS}
+
+
+def tile_times(store: Minio) -> dict[str, float]:
+    """When each tile's object was written."""
+    found = store.list_objects(bucket_name=BUCKET, prefix="tiles/", recursive=True)
+    return {str(one.object_name): one.last_modified.timestamp() for one in found if one.last_modified}
+
+
+def seconds_since(start: float) -> float:
+    """For messages and measurements."""
+    return round(time.monotonic() - start, 1)

@@ -1,0 +1,99 @@
+"""kubectl, as the tests use it: whatever cluster KUBECONFIG names."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kube:
+    """A namespace of a cluster."""
+
+    kubeconfig: str
+    kubectl: str
+    namespace: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of kubectl; no proxy of the user's stands between."""
+        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        return kept | {"KUBECONFIG": self.kubeconfig}
+
+    def run(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = 120) -> str:
+        """What kubectl prints."""
+        command = [self.kubectl, "-n", self.namespace, *arguments]
+        done = subprocess.run(
+            command, input=stdin, env=self.env, capture_output=True, text=True, check=False, timeout=timeout
+        )
+        assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-2000:]}"
+        return done.stdout
+
+    def refused(self, *arguments: str, stdin: str = "") -> str:
+        """What kubectl says on standard error; fails when it succeeds."""
+        command = [self.kubectl, "-n", self.namespace, *arguments]
+        done = subprocess.run(command, input=stdin, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def apply(self, *objects: Json) -> None:
+        """Create or replace objects."""
+        self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+    def create(self, thing: Json) -> str:
+        """Create an object; its name."""
+        found: str = json.loads(self.run("create", "-o", "json", "-f", "-", stdin=json.dumps(thing)))["metadata"][
+            "name"
+        ]
+        return found
+
+    def get(self, kind: str, name: str = "", *more: str) -> Json:
+        """An object, or a list of them."""
+        return dict(json.loads(self.run("get", kind, *filter(None, (name,)), *more, "-o", "json")))
+
+    def there(self, kind: str, name: str) -> bool:
+        """Whether there is such an object."""
+        return bool(self.run("get", kind, name, "--ignore-not-found", "-o", "name", check=False).strip())
+
+    def logs(self, pod: str, container: str = "main") -> str:
+        """What a container has said."""
+        return self.run("logs", pod, "-c", container, "--tail=200", check=False)
+
+    @contextlib.contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[int]:
+        """A port of this machine that leads to a pod's or service's."""
+        command = [self.kubectl, "-n", self.namespace, "port-forward", target, f":{port}"]
+        process = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", said)
+            assert found, f"no port forwarded to {target}: {said}"
+            yield int(found[1])
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def wait_for(what: str, ready: Callable[[], object], seconds: float, pause: float = 0.5) -> Any:
+    """The first true answer; fails after some seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := ready():
+            return found
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        time.sleep(pause)
+
+
+def kubectl_of(shared: Path) -> str:
+    """The kubectl of the shared cluster, or the one in PATH."""
+    state = Path(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
+    return str(state / "bin/kubectl") if shared.exists() and (state / "bin/kubectl").exists() else "kubectl"

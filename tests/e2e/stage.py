@@ -1,0 +1,250 @@
+"""What the end-to-end tests need around them: a cluster, the images, and a namespace as an operator would set it up.
+
+Any cluster will do that KUBECONFIG names; without it the shared cluster beside the project is brought up. The images
+are built here where the cluster is that one; elsewhere E2E_IMAGE and E2E_S3_IMAGE name them.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from minio import Minio
+
+from tests.e2e.kube import Json, Kube, kubectl_of, wait_for
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
+APPS = ROOT / "gitops/apps"
+ACCESS_KEY, SECRET_KEY, BUCKET = "e2e-access-key", "e2e-secret-key", "geocrop"
+_IMAGE_INPUTS = ("steps", "infra/images/worker", "pyproject.toml")
+_BUILD_HOST = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A namespace with a store, scenes, and everything of `gitops/apps`."""
+
+    kube: Kube
+    image: str
+    store: Minio
+    scenes: Minio
+    """Another server, so that the store can fail alone."""
+
+    def objects(self, *names: str) -> list[Json]:
+        """The objects of manifests below gitops/apps, for this place."""
+        return [thing for name in names for thing in rendered(APPS / name, self.image)]
+
+
+def rendered(path: Path, image: str) -> Iterator[Json]:
+    """The objects of a manifest, or of a folder of them, with another image."""
+    files = [path] if path.is_file() else sorted(path.glob("*.yaml"))
+    text = "\n---\n".join(file.read_text(encoding="utf-8") for file in files if file.name != "kustomization.yaml")
+    name = yaml_image(text)
+    return (thing for thing in yaml.safe_load_all(text.replace(name, image) if name else text) if thing)
+
+
+def yaml_image(text: str) -> str:
+    """The first image that a manifest names."""
+    return next((line.split()[-1] for line in text.splitlines() if line.strip().startswith("image: ")), "")
+
+
+# -- the cluster and its images ------------------------------------------------------------------------------------
+
+
+def find_cluster() -> tuple[str, bool]:
+    """The path of a kubeconfig, and whether it is the shared cluster's; raises LookupError when there is none."""
+    if given := os.environ.get("KUBECONFIG"):
+        return given, given.startswith(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
+    if not (SHARED / "up.sh").exists():
+        raise LookupError(f"no KUBECONFIG, and no cluster in {SHARED}")
+    done = subprocess.run([str(SHARED / "up.sh")], stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    return done.stdout.strip().splitlines()[-1], True
+
+
+def worker_image(*, shared: bool) -> str:
+    """The name of the worker image; built and given to the shared cluster when its sources have changed."""
+    if given := os.environ.get("E2E_IMAGE"):
+        return given
+    name = f"localhost/geocrop-worker:{_digest()}"
+    if shared and name not in _images():
+        _build(name)
+    return name
+
+
+def s3_image(*, shared: bool) -> str:
+    """The name of an S3 server's image."""
+    if given := os.environ.get("E2E_S3_IMAGE"):
+        return given
+    name = "localhost/minio:1"
+    if shared and name not in _images():
+        subprocess.run([str(SHARED / "unpack.sh"), "minio"], check=True, stdout=subprocess.DEVNULL)
+        binary = Path(os.environ.get("CLUSTER_BIN", "/tmp/cluster/bin")) / "minio"
+        subprocess.run([str(SHARED / "image.sh"), "pack", name, str(binary)], check=True, stdout=subprocess.DEVNULL)
+    return name
+
+
+def _images() -> list[str]:
+    done = subprocess.run([str(SHARED / "image.sh"), "list"], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.split()
+
+
+def _digest() -> str:
+    """Of everything that goes into the image."""
+    sha = hashlib.sha256()
+    for name in _IMAGE_INPUTS:
+        path = ROOT / name
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                sha.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def _build(name: str) -> None:
+    """Build the image on Debian's Python and import it."""
+    env = os.environ | _BUILD_HOST
+    if not _has_base(env):
+        subprocess.run([str(SHARED / "base-image.sh"), "libgomp1", "libexpat1"], env=env, check=True)
+    arguments = ["--build-arg", "BASE_IMAGE=localhost/python-base:1", "--network", "host"]
+    if Path(_CERTIFICATES).exists():
+        arguments += ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", "--build-arg", f"PIP_CERT={_CERTIFICATES}"]
+    file = str(ROOT / "infra/images/worker/Dockerfile")
+    subprocess.run(["buildah", "build", "--quiet", *arguments, "-f", file, "-t", name, str(ROOT)], env=env, check=True)
+    archive = Path(os.environ.get("TMPDIR", "/tmp")) / f"geocrop-worker-{uuid.uuid4().hex}.tar"
+    try:
+        subprocess.run(["buildah", "push", "--quiet", name, f"docker-archive:{archive}:{name}"], env=env, check=True)
+        subprocess.run([str(SHARED / "image.sh"), "import", str(archive)], check=True, stdout=subprocess.DEVNULL)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _has_base(env: dict[str, str]) -> bool:
+    if shutil.which("buildah") is None:
+        return False
+    command = ["buildah", "inspect", "--type", "image", "localhost/python-base:1"]
+    return subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
+
+
+# -- the namespace -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def staged(kubeconfig: str, shared: bool) -> Iterator[Stage]:
+    """A namespace of its own, ready; removed at the end unless E2E_KEEP is set."""
+    image, s3 = worker_image(shared=shared), s3_image(shared=shared)
+    kube = Kube(kubeconfig, kubectl_of(SHARED), os.environ.get("E2E_NAMESPACE", f"geocrop-e2e-{uuid.uuid4().hex[:6]}"))
+    try:
+        _prepare(kube, image, s3)
+        with (
+            kube.forwarded("service/minio", 9000) as port,
+            kube.forwarded("service/scenes", 9000) as other,
+        ):
+            store, scenes = _client(port), _client(other)
+            wait_for("the store", lambda: _bucket(store, BUCKET), 60)
+            wait_for("the scenes", lambda: _bucket(scenes, "landscape"), 60)
+            scenes.set_bucket_policy(bucket_name="landscape", policy=json.dumps(_public("landscape")))
+            yield Stage(kube, image, store, scenes)
+    finally:
+        if not os.environ.get("E2E_KEEP"):
+            kube.run("delete", "namespace", kube.namespace, "--wait=false", "--ignore-not-found", check=False)
+
+
+def _prepare(kube: Kube, image: str, s3: str) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kube.namespace, "labels": labels}})
+    secret = {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
+    kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "geocrop-s3"}, "stringData": secret},
+        *_s3_server("minio", s3),
+        *_s3_server("scenes", s3),
+        *rendered(APPS / "workflow-access", image),
+    )
+    sources = {"sources": "scenes,s3://geocrop", "mlflow-uri": ""}
+    kube.run("patch", "configmap", "geocrop-settings", "--type=merge", "-p", json.dumps({"data": sources}))
+    for name in ("minio", "scenes"):
+        kube.run("rollout", "status", f"deployment/{name}", "--timeout=120s", timeout=130)
+
+
+def _s3_server(name: str, image: str) -> list[Json]:
+    labels = {"app": name, "geocrop.io/serves": "steps"}
+    security = {
+        "allowPrivilegeEscalation": False, "runAsNonRoot": True, "runAsUser": 65532, "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    container = {
+        "name": "s3",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["server", "/data"],
+        "env": [_secret_env("MINIO_ROOT_USER", "access-key"), _secret_env("MINIO_ROOT_PASSWORD", "secret-key")],
+        "ports": [{"containerPort": 9000}],
+        "readinessProbe": {"httpGet": {"path": "/minio/health/ready", "port": 9000}, "periodSeconds": 1},
+        "resources": {"requests": {"memory": "256Mi", "cpu": "50m"}, "limits": {"memory": "1Gi"}},
+        "securityContext": security,
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    pod = {
+        "containers": [container],
+        "volumes": [{"name": "data", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"fsGroup": 65532},
+    }
+    spec = {
+        "replicas": 1,
+        "strategy": {"type": "Recreate"},
+        "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    ports = [{"port": 9000}]
+    return [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": {"app": name}, "ports": ports},
+        },
+    ]
+
+
+def _secret_env(name: str, key: str) -> Json:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "geocrop-s3", "key": key}}}
+
+
+def _client(port: int) -> Minio:
+    return Minio(endpoint=f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
+
+
+def _bucket(client: Minio, name: str) -> bool:
+    """Whether there is the bucket, now."""
+    try:
+        if not client.bucket_exists(bucket_name=name):
+            client.make_bucket(bucket_name=name)
+    except Exception:
+        return False
+    return True
+
+
+def _public(bucket: str) -> dict[str, Any]:
+    """Everyone may read: what a catalog on the web is."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:GetObject"]}
+    return {"Version": "2012-10-17", "Statement": [statement | {"Resource": [f"arn:aws:s3:::{bucket}/*"]}]}
+
+
+def upload(client: Minio, bucket: str, folder: Path, prefix: str = "") -> None:
+    """Put all files of a folder into a bucket."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            key = f"{prefix}{path.relative_to(folder).as_posix()}"
+            client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path))

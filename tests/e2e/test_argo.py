@@ -1,0 +1,205 @@
+"""The pipeline on a real Argo Workflows: the same bytes as the local engine, whatever happens on the way.
+
+Skipped, with the reason, where the cluster runs no Argo Workflows.
+"""
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.argo import CATALOG, Run, job_of, map_parameters, published, submit, tile_times
+from tests.e2e.farm import Farm, rasters_of
+from tests.e2e.kube import Kube, wait_for
+from tests.e2e.stage import BUCKET, Stage
+
+pytestmark = pytest.mark.usefixtures("argo")
+
+Rasters = Mapping[str, bytes]
+
+
+@pytest.fixture
+def fresh(stage: Stage) -> None:
+    """No tile is in the store."""
+    for name in tile_times(stage.store):
+        stage.store.remove_object(bucket_name=BUCKET, object_name=name)
+
+
+def mapped(stage: Stage, farm: Farm, **changes: str) -> Run:
+    return submit(stage.kube, "map-aoi", map_parameters(farm, **changes))
+
+
+def ended_well(run: Run, stage: Stage, reference: Rasters) -> None:
+    """It succeeded, with the local engine's bytes."""
+    assert run.wait() == "Succeeded", run.tell()
+    assert published(run, stage.store) == reference
+
+
+def running_tile(run: Run) -> str:
+    """A pod that maps a tile."""
+    return str(wait_for("a tile's pod", lambda: next(iter(run.pods("classify")), ""), 120, pause=0.2))
+
+
+def test_the_map_is_the_local_engines(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """`map-aoi` publishes the same bytes; submitted once more, it computes no tile and no pod of one starts."""
+    first = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    ended_well(first, stage, reference)
+    before = tile_times(stage.store)
+    second = mapped(stage, farm)
+    ended_well(second, stage, reference)
+    assert second.nodes("classify") == []
+    assert tile_times(stage.store) == before
+    assert job_of(first, stage.store) == job_of(second, stage.store)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_killed_worker_is_made_good(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """SIGKILL of the step, in the middle of it: its pod is tried again."""
+    run = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    kill = "for p in /proc/[0-9]*; do grep -q steps.cli $p/cmdline && kill -9 ${p#/proc/}; done; true"
+    stage.kube.run("exec", running_tile(run), "-c", "main", "--", "sh", "-c", kill, check=False)
+    ended_well(run, stage, reference)
+    assert any(node["phase"] == "Failed" for node in run.nodes("classify"))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_deleted_pod_is_made_good(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """A pod that somebody deletes is made again."""
+    run = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    stage.kube.run("delete", "pod", running_tile(run), "--grace-period=0", "--force", check=False)
+    ended_well(run, stage, reference)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_controller_may_restart(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """Killed while tiles are mapped, it goes on where it was."""
+    run = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    running_tile(run)
+    found = json.loads(stage.kube.run("get", "deployments", "--all-namespaces", "-o", "json"))["items"]
+    where = next(one["metadata"]["namespace"] for one in found if one["metadata"]["name"] == "workflow-controller")
+    command = ("delete", "pod", "--grace-period=0", "--force", "-l", "app=workflow-controller")
+    Kube(stage.kube.kubeconfig, stage.kube.kubectl, where).run(*command)
+    ended_well(run, stage, reference)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_step_outlives_the_store(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """With the store away for 30 s the steps are tried again."""
+    run = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    running_tile(run)
+    block = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "minio"},
+        "spec": {"selector": {"app": "nothing"}, "ports": [{"port": 9000}]},
+    }  # fmt: skip
+    stage.kube.apply(block)
+    time.sleep(30)
+    stage.kube.apply(block | {"spec": {"selector": {"app": "minio"}, "ports": [{"port": 9000}]}})
+    ended_well(run, stage, reference)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_bad_scene_is_left_out(stage: Stage, farm: Farm) -> None:
+    """A truncated file costs its scene, with its name in the verdict; the map is published."""
+    victim = sorted((farm.land.folder / farm.land.collection).rglob("red.tif"))[3]
+    key = victim.relative_to(farm.land.folder).as_posix()
+    whole = victim.read_bytes()
+    try:
+        _put(stage, key, whole[: len(whole) // 3])
+        run = mapped(stage, farm, **{"tiles-per-pod": "3", "no-probe": "true"})
+        assert run.wait() == "Succeeded", run.tell()
+    finally:
+        _put(stage, key, whole)
+    verdict = stage.store.get_object(bucket_name=BUCKET, object_name=f"maps/{job_of(run, stage.store)}/coverage.json")
+    assert [one["scene"] for one in json.loads(verdict.read())["excluded"]] == [victim.parent.name]
+
+
+def _put(stage: Stage, key: str, data: bytes) -> None:
+    stage.scenes.put_object(bucket_name="landscape", object_name=key, data=io.BytesIO(data), length=len(data))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_tile_that_needs_more_memory_gets_it(stage: Stage, farm: Farm, reference: Rasters) -> None:
+    """Killed for its memory, a tile is tried once more with more of it."""
+    small = _with_memory(stage, "64Mi", "3Gi")
+    try:
+        stage.kube.apply(small)
+        run = submit(stage.kube, small["metadata"]["name"], map_parameters(farm, **{"tiles-per-pod": "100"}))
+        ended_well(run, stage, reference)
+        nodes = run.nodes("classify")
+        assert [node["phase"] for node in nodes] == ["Failed", "Succeeded"]
+        assert "OOMKilled" in nodes[0]["message"]
+    finally:
+        stage.kube.run("delete", "workflowtemplate", small["metadata"]["name"], check=False)
+
+
+def _with_memory(stage: Stage, first: str, again: str) -> dict[str, object]:
+    """`map-aoi` under another name, with other memory for its tiles."""
+    (thing,) = (one for one in stage.objects("workflow-templates") if one["metadata"]["name"] == "map-aoi")
+    text = json.dumps(thing["spec"])
+    patch = next(one["podSpecPatch"] for one in thing["spec"]["templates"] if one["name"] == "classify")
+    other = patch.replace("'2Gi'", f"'{first}'").replace("'3Gi'", f"'{again}'")
+    assert other != patch
+    spec = json.loads(text.replace(json.dumps(patch), json.dumps(other)))
+    return thing | {"metadata": {"name": "map-aoi-small"}, "spec": spec}
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_cancelled_workflow_ends(stage: Stage, farm: Farm) -> None:
+    """Stopped, it starts no further tile, publishes nothing, and the exit handler notes the end."""
+    run = mapped(stage, farm, name="cancelled", **{"tiles-per-pod": "1"})
+    running_tile(run)
+    patch = json.dumps({"spec": {"shutdown": "Stop"}})
+    stage.kube.run("patch", "workflow", run.name, "--type=merge", "-p", patch)
+    assert run.wait(120) == "Failed"
+    job = job_of(run, stage.store)
+    names = {str(one.object_name) for one in stage.store.list_objects(BUCKET, prefix=f"maps/{job}/", recursive=True)}
+    assert f"maps/{job}/item.json" not in names
+    ending = stage.store.get_object(bucket_name=BUCKET, object_name=f"plans/{job}/workflow.json").read()
+    assert json.loads(ending)["phase"] == "failed"
+
+
+@pytest.mark.usefixtures("fresh")
+def test_overlapping_areas_at_once(stage: Stage, farm: Farm, reference: Rasters, tmp_path: Path) -> None:
+    """Two areas that share tiles, started together: each has the bytes that it would have alone."""
+    one = mapped(stage, farm, **{"tiles-per-pod": "3"})
+    other = submit(stage.kube, "map-aoi", map_parameters(farm, farm.land.districts, **{"tiles-per-pod": "6"}))
+    alone = rasters_of(farm.map(farm.land.districts, tmp_path / "store"))
+    ended_well(one, stage, reference)
+    ended_well(other, stage, alone)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_small_job_is_not_held_up_by_a_large_one(stage: Stage, farm: Farm) -> None:
+    """While a job of many tiles fills its slots, another one's first tile starts within a minute of its submission."""
+    large = mapped(stage, farm, **{"tile-size": "64", "tiles-per-pod": "1"})
+    running_tile(large)
+    start = time.monotonic()
+    small = mapped(stage, farm, name="small", **{"tile-size": "1024"})
+    wait_for("the small job's tile", lambda: small.nodes("classify"), 120, pause=0.2)
+    assert time.monotonic() - start < 60
+    assert large.status["phase"] == "Running"
+    for run in (large, small):
+        patch = json.dumps({"spec": {"shutdown": "Terminate"}})
+        stage.kube.run("patch", "workflow", run.name, "--type=merge", "-p", patch)
+        run.wait(120)
+
+
+def test_a_place_that_is_not_allowed_is_refused(stage: Stage, farm: Farm) -> None:
+    """The steps themselves keep the allow list: a catalog from elsewhere is a usage error, tried once."""
+    run = mapped(stage, farm, catalog=CATALOG.replace("scenes", "elsewhere"))
+    assert run.wait(120) == "Failed"
+    assert [node["outputs"]["exitCode"] for node in run.nodes("plan")] == ["2"]
+
+
+def test_a_spec_of_ones_own_is_refused(stage: Stage) -> None:
+    """With `templateReferencing: Strict` a workflow that brings its own templates does not run."""
+    spec = {
+        "entrypoint": "own",
+        "templates": [{"name": "own", "container": {"image": stage.image, "command": ["true"]}}],
+    }
+    kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"generateName": "own-"}}
+    run = Run(stage.kube, stage.kube.create(kind | {"spec": spec}))
+    assert run.wait(60) in {"Error", "Failed"}
