@@ -121,7 +121,7 @@ def wait_until_synced(argocd: Kube, name: str, revision: str) -> None:
         healthy = status.get("health", {}).get("status") == "Healthy"
         return bool(sync.get("status") == "Synced" and sync.get("revision") == revision and healthy)
 
-    wait_for(f"{name} to be synced and healthy", state, 120)
+    wait_for(f"{name} to be synced and healthy", state, 300)
 
 
 def test_gitops_is_synced_and_healthy(stage: Stage, synced: Repository) -> None:
