@@ -13,7 +13,7 @@ from steps.model.card import ClassDef, ModelCard
 
 ATTRIBUTION = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
 _KEEP_SECONDS = 10.0
-BASELINE_TILES = "baselines/{year}/tiles/{z}/{x}/{y}.png"
+BASELINE_TILES = "baselines/{year}/tiles/WebMercatorQuad/{z}/{x}/{y}.png?tilesize=512"
 
 
 class Catalogue:

@@ -20,7 +20,7 @@ from steps.s3 import presigned
 from steps.store import MissingObject
 
 COPERNICUS = "Contains modified Copernicus Sentinel data"
-_TILES = "tiles/{z}/{x}/{y}.png"
+_TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png"
 _VERSION_DIGITS = 16
 """Of a file's checksum, in the addresses of its tiles: the same address, the same bytes."""
 
@@ -97,7 +97,9 @@ def layer_tilejson(context: Context, item: Json, layer: str, expires: dt.datetim
     path = f"maps/{item['id']}/{layer}/{version}"
     return TileJson(
         name=f"{item['id']} {layer}",
-        tiles=[f"{context.settings.tiler_url.rstrip('/')}/{path}/{_TILES}?{_signed(context, path, expires)}"],
+        tiles=[
+            f"{context.settings.tiler_url.rstrip('/')}/{path}/{_TILES}?tilesize=512&{_signed(context, path, expires)}"
+        ],
         bounds=tuple(item["bbox"]),
         attribution=COPERNICUS,
     )
