@@ -20,13 +20,17 @@ Transform = tuple[float, float, float, float, float, float]
 
 
 def pin_raster(text: str) -> RasterRef:
-    """A raster as the user names it, with what identifies its content; raises UsageError when it cannot be opened."""
+    """A raster as the user names it, with what identifies its content.
+
+    Raises UsageError for a path to no file, DataError for a file or URL that is no raster or does not say its CRS.
+    """
     path = Path(text)
-    if not path.exists() and "://" not in text and not text.startswith("/vsi"):
-        raise UsageError(f"raster {text} does not exist", "give a path or URL that GDAL reads")
-    if path.exists():
-        return RasterRef(href=str(path.resolve()), version=_sha256(path))
-    return RasterRef(href=text, version=_header(text))
+    if "://" in text or text.startswith("/vsi"):
+        return RasterRef(href=text, version=_header(text))
+    if not path.is_file():
+        raise UsageError(f"raster {text} is no file", "give a path or URL that GDAL reads")
+    _header(text)
+    return RasterRef(href=str(path.resolve()), version=_sha256(path))
 
 
 def _sha256(path: Path) -> str:
@@ -38,12 +42,14 @@ def _sha256(path: Path) -> str:
 
 
 def _header(href: str) -> str:
-    """What a remote raster says of itself; its pixels are taken on trust."""
+    """What a raster says of itself; a remote one's pixels are taken on trust."""
     try:
         with rasterio.open(href) as source:
-            said = f"{source.profile} {source.tags()}"
+            said, crs = f"{source.profile} {source.tags()}", source.crs
     except RasterioError as error:
-        raise UsageError(f"raster {href} cannot be opened", str(error)) from error
+        raise DataError(f"raster {href} cannot be opened: {error}", "give a path or URL that GDAL reads") from error
+    if crs is None:
+        raise DataError(f"raster {href} does not say its CRS", "give it one, as with gdal_edit.py -a_srs")
     return hashlib.sha256(said.encode()).hexdigest()
 
 
