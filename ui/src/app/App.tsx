@@ -1,0 +1,45 @@
+import { lazy, Suspense } from "react";
+import { AreaTools } from "@/features/aoi";
+import { BaselineLayers, BaselineNotices, Legend, YearDock } from "@/features/baselines";
+import { strings } from "@/strings";
+import { useView } from "@/view/store";
+import { Attribution } from "./Attribution";
+import { Controls } from "./Controls";
+import { Notices } from "./Notices";
+import { SidePanel } from "./SidePanel";
+import { useFolded } from "./folded";
+
+const MapFrame = lazy(() => import("@/map/MapFrame"));
+
+/** The page: the map with everything that lies over it. */
+export function App() {
+  const folded = useFolded((state) => state.folded);
+  const drawing = useView((view) => view.tool !== null);
+  return (
+    <div className="shell" data-folded={folded} data-drawing={drawing}>
+      <a className="skip" href="#map" onClick={focusMap}>{strings.app.skip}</a>
+      <header><h1 className="visually-hidden">{strings.app.name}: {strings.app.tagline}</h1></header>
+      <Suspense fallback={null}>
+        <MapFrame>
+          <BaselineLayers />
+          <AreaTools />
+          <SidePanel />
+          <div className="controls">
+            <Controls />
+            <Legend />
+          </div>
+          <div className="foot">
+            <YearDock />
+            <Attribution />
+          </div>
+          <Notices><BaselineNotices /></Notices>
+        </MapFrame>
+      </Suspense>
+    </div>
+  );
+}
+
+function focusMap(event: React.MouseEvent): void {
+  event.preventDefault();
+  document.querySelector<HTMLElement>(".maplibregl-canvas")?.focus();
+}
