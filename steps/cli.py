@@ -38,8 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    groups: dict[str, _Commands[argparse.ArgumentParser]] = {}
     for command in COMMANDS:
-        _add(_group(commands, command), command, f"steps.commands.{module_name(command)}")
+        _add(_group(commands, command, groups), command, f"{command.package}.commands.{module_name(command)}")
     steps = commands.add_parser("step", help="one step of the pipeline, as pods run it").add_subparsers(
         metavar="STEP", required=True
     )
@@ -56,12 +57,19 @@ def module_name(command: Command) -> str:
 _Commands = argparse._SubParsersAction
 
 
-def _group(commands: "_Commands[argparse.ArgumentParser]", command: Command) -> "_Commands[argparse.ArgumentParser]":
+def _group(
+    commands: "_Commands[argparse.ArgumentParser]",
+    command: Command,
+    groups: "dict[str, _Commands[argparse.ArgumentParser]]",
+) -> "_Commands[argparse.ArgumentParser]":
     """Where a command is added: `baselines import` becomes a command of a group `baselines`."""
-    if " " not in command.name:
+    name, _, rest = command.name.partition(" ")
+    if not rest:
         return commands
-    group = commands.add_parser(command.name.split()[0], help=command.summary)
-    return group.add_subparsers(metavar="COMMAND", required=True)
+    if name not in groups:
+        group = commands.add_parser(name, help=command.summary)
+        groups[name] = group.add_subparsers(metavar="COMMAND", required=True)
+    return groups[name]
 
 
 def _add(commands: "_Commands[argparse.ArgumentParser]", command: Command, module: str) -> None:

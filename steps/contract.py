@@ -42,6 +42,8 @@ class Command:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     example: str = ""
+    package: str = "steps"
+    """Top-level package that runs it: `steps`, or `api`."""
 
 
 _OUT = Parameter(
@@ -257,6 +259,40 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(name="calibrate", summary="measure this machine, for honest quotes"),
+    Command(
+        name="serve",
+        summary="serve the API, the web page, the local engine and map tiles",
+        parameters=(
+            Parameter(name="host", default="127.0.0.1", help="address to listen on; others than loopback ask for keys"),
+            Parameter(name="port", kind="integer", default=8000, help="port of the API and the page"),
+            Parameter(name="tiler-port", kind="integer", default=8001, help="port of TiTiler"),
+            Parameter(name="out", default="", metavar="STORE", help="where maps go; default: below GEOCROP_HOME"),
+            Parameter(
+                name="catalog", kind="list", metavar="NAME=URL-or-PATH", help="a catalog that jobs may read; repeatable"
+            ),
+            Parameter(name="page", default="", metavar="FOLDER", help="files of the web page; default: ui/dist"),
+            Parameter(name="no-tiler", kind="flag", help="TiTiler is served elsewhere"),
+        ),
+        example="geocrop serve --catalog flanders=catalogs/flanders",
+        package="api",
+    ),
+    Command(
+        name="keys create",
+        summary="make an API key; it is told once",
+        parameters=(
+            Parameter(name="owner", positional=True, metavar="OWNER", help="whose jobs it sees and makes"),
+            Parameter(name="scopes", default="read,submit", help="what it may do, of read, submit and admin"),
+            Parameter(name="name", default="", help="what it is for"),
+        ),
+        package="api",
+    ),
+    Command(name="keys list", summary="list API keys, without their secrets", package="api"),
+    Command(
+        name="keys revoke",
+        summary="end an API key",
+        parameters=(Parameter(name="key", positional=True, metavar="ID", help="as `geocrop keys list` has it"),),
+        package="api",
+    ),
 )
 
 STEPS: tuple[Command, ...] = (

@@ -167,6 +167,18 @@ def _check_not_tiny(shape: shapely.Geometry, grid: TileGrid, name: str) -> None:
         raise AoiError(f"AOI {name} holds no pixel's centre", f"draw one that is wider than {res:g} m")
 
 
+def outline(tile: TileId, grid: TileGrid) -> dict[str, Any]:
+    """A tile's square as a GeoJSON Polygon, lon/lat with six decimals, its corners only."""
+    left, bottom, right, top = grid.bounds(tile)
+    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    lon, lat = _transformer(grid.epsg, 4326).transform([x for x, _ in ring], [y for _, y in ring])
+    lon = np.unwrap(lon, period=360)
+    return {
+        "type": "Polygon",
+        "coordinates": [[[round(x, 6), round(y, 6)] for x, y in zip(lon.tolist(), lat, strict=True)]],
+    }
+
+
 def search_area(aoi: Aoi, options: MapOptions) -> Aoi:
     """Where to search for scenes: all of the tiles and their halos, not only the AOI.
 

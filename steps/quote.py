@@ -1,5 +1,6 @@
 """What a run would cost, from its plan and a calibration of this machine. Pure: no pixel is read."""
 
+import collections
 import datetime as dt
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -141,6 +142,13 @@ def _clear_by_day(scenes: Sequence[Scene]) -> dict[dt.date, float | None]:
         if scene.cloud_cover is not None:
             shares[scene.solar_day].append(1 - scene.cloud_cover / 100)
     return {day: sum(stated) / len(stated) if stated else None for day, stated in shares.items()}
+
+
+def scene_days(plan: Plan) -> list[dict[str, Any]]:
+    """Date, number of scenes and mean cloud-free share of each solar day with a scene, in order."""
+    clear = _clear_by_day(plan.scenes)
+    counts = collections.Counter(scene.solar_day for scene in plan.scenes)
+    return [{"date": day.isoformat(), "scenes": counts[day], "cloud_free": clear[day]} for day in sorted(clear)]
 
 
 def _or_clear(share: float | None) -> float:

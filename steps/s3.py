@@ -1,11 +1,13 @@
 """The S3 store, through the minio client: works against any S3 server."""
 
 import contextlib
+import datetime as dt
 import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error, ServerError
@@ -179,3 +181,18 @@ class S3Store:
             message = f"{self.href(key)}: no TLS connection to the S3 server ({cause})"
             return UsageError(message, "check GEOCROP_S3_SECURE and the server's certificate")
         return StoreError(f"{self.href(key)}: no answer from the S3 server ({cause})", "check that it runs; try again")
+
+
+def presigned(url: str, key: str, settings: Settings, public_url: str, holds: dt.timedelta) -> str:
+    """An address that opens one object of the store at `url` for a while, signed for the host that users reach.
+
+    The signature covers the host, so it cannot be made for one and used with another. Nothing is asked of the server.
+    """
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    public = urllib3.util.parse_url(public_url) if public_url else None
+    there = settings
+    if public is not None and public.netloc:
+        there = msgspec.structs.replace(settings, s3_endpoint=public.netloc, s3_secure=public.scheme == "https")
+    name = f"{prefix.strip('/')}/{checked(key)}" if prefix.strip("/") else checked(key)
+    signed: str = _client(there).presigned_get_object(bucket_name=bucket, object_name=name, expires=holds)
+    return signed

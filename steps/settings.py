@@ -49,12 +49,15 @@ _VARIABLES = {
 }
 _ELSEWHERE = {"GEOCROP_HOME", "GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
 """Read below, by `task bench` and by the tests."""
+_OF_THE_API = "GEOCROP_API_"
+"""Read, and checked, by the API."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from variables; raises UsageError on a GEOCROP_ variable that is unknown or malformed."""
     known = {*_VARIABLES, *_ELSEWHERE}
-    if unknown := sorted(name for name in environ if name.startswith("GEOCROP_") and name not in known):
+    ours = (name for name in environ if name.startswith("GEOCROP_") and not name.startswith(_OF_THE_API))
+    if unknown := sorted(name for name in ours if name not in known):
         raise UsageError(f"unknown variable {unknown[0]}", f"known are {', '.join(sorted(known))}")
     default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
     values: dict[str, object] = {"home": environ.get("GEOCROP_HOME") or str(default_home)}

@@ -1,0 +1,1 @@
+"""The web API over one engine protocol. Knows no rasters."""

@@ -1,0 +1,178 @@
+"""The Litestar application."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Response, Router
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.static_files import create_static_files_router
+
+from api.auth import provide_admin, provide_context, provide_reader, provide_submitter
+from api.context import Context
+from api.metrics import counted
+from api.problems import HANDLERS
+from api.reconcile import Reconciler
+from api.routes import access, aois, choices, health, jobs, quotes, stac
+from api.settings import ApiSettings
+from steps.errors import TryAgainError
+
+VERSION = "1.0.0"
+"""Of the interface."""
+_OPEN_SECONDS = 5.0
+"""To wait for the database before serving; without it, answers are 503."""
+_TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "stac", "auth", "health")
+
+
+def make_app(context: Context, page: Path | None = None, *, reconcile: bool = True) -> Litestar:
+    """The API over a context, and the web page where its files are."""
+    settings = context.settings
+    handlers: list[Any] = [_api(settings)]
+    if page is not None:
+        handlers.append(create_static_files_router(path="/", directories=[page], html_mode=True))
+    app = Litestar(
+        route_handlers=handlers,
+        dependencies={
+            "context": Provide(provide_context),
+            "reader": Provide(provide_reader),
+            "submitter": Provide(provide_submitter),
+            "admin": Provide(provide_admin),
+        },
+        exception_handlers=HANDLERS,
+        after_request=_finished(settings),
+        cors_config=_cors(settings),
+        middleware=[counted],
+        openapi_config=_openapi(),
+        request_max_body_size=settings.max_body_mb * 1_000_000,
+        lifespan=[_lifespan(context, reconcile=reconcile)],
+    )
+    app.state.context = context
+    return app
+
+
+def _api(settings: ApiSettings) -> Router:
+    return Router(
+        path="/api/v1",
+        route_handlers=[
+            quotes.router,
+            jobs.router,
+            access.link_handlers,
+            aois.make_router(settings.max_upload_mb),
+            *choices.handlers,
+            stac.router,
+            access.router,
+            *health.handlers,
+        ],
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", description="An API key, or a token of the provider")
+    session = SecurityScheme(type="apiKey", name="geocrop_session", security_scheme_in="cookie")
+    link = SecurityScheme(type="apiKey", name="link", security_scheme_in="query", description="A read-only link")
+    return OpenAPIConfig(
+        title="GeoCrop",
+        version=VERSION,
+        description="Turn an area of interest into a land-use and crop map: quote, submit, watch, get the map.",
+        tags=[Tag(name=name) for name in _TAGS],
+        components=Components(security_schemes={"bearer": bearer, "session": session, "link": link}),
+        security=[{"bearer": []}, {"session": []}, {"link": []}],
+        use_handler_docstrings=True,
+        path="/api/v1/schema",
+        render_plugins=[JsonRenderPlugin()],
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
+    )
+
+
+def _cors(settings: ApiSettings) -> CORSConfig | None:
+    """Closed, unless other sites' pages are allowed by name."""
+    origins = settings.cors_origins.split()
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-CSRF-Token"],
+        allow_credentials=True,
+    )
+
+
+def _finished(settings: ApiSettings) -> Any:
+    """Every answer's last touch: security headers, and the state of the rate limit."""
+    tiler, s3 = settings.tiler_url, settings.s3_public_url
+    policy = "; ".join(
+        (
+            "default-src 'self'",
+            f"img-src 'self' data: blob: {tiler} {s3}".strip(),
+            f"connect-src 'self' {tiler} {s3}".strip(),
+            "worker-src 'self' blob:",
+            "style-src 'self' 'unsafe-inline'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=()",
+    }
+    if settings.public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def finish(response: Response[Any]) -> Response[Any]:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return finish
+
+
+def _lifespan(context: Context, *, reconcile: bool) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        opened = asyncio.Event()
+        task = asyncio.create_task(_serve(context, opened, reconcile=reconcile))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(opened.wait(), _OPEN_SECONDS)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await _close(context)
+
+    return lifespan
+
+
+async def _serve(context: Context, opened: asyncio.Event, *, reconcile: bool) -> None:
+    """Work as soon as the database answers, however long that takes."""
+    while True:
+        try:
+            await context.database.open()
+            break
+        except TryAgainError:
+            await asyncio.sleep(1)
+    await context.engine.open()
+    opened.set()
+    if reconcile:
+        context.wake.set()
+        await Reconciler(context).run()
+
+
+async def _close(context: Context) -> None:
+    await context.desk.close()
+    await context.planner.close()
+    await context.engine.close()
+    if context.oidc is not None:
+        await context.oidc.close()
+    await context.database.close()

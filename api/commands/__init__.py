@@ -1,0 +1,1 @@
+"""Commands of `geocrop` that need the API."""

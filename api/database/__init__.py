@@ -1,0 +1,1 @@
+"""Jobs, tiles, events, areas, keys: SQLite or PostGIS behind one protocol."""

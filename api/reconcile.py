@@ -1,0 +1,317 @@
+"""Works towards what was written down: starts, cancels, deletes, and follows what the engine says.
+
+Nothing here is a transaction over the database, the engine and the store. An intent is a row; a work's name follows
+from it; so whatever a crash left undone is done again by whoever leads next, and doing it twice does no harm.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+
+import msgspec
+import structlog
+
+from api.clock import now
+from api.context import Context
+from api.database.jobs import (
+    ACTIVE,
+    JobRow,
+    erase_job,
+    find_job,
+    find_work,
+    insert_job,
+    load_request,
+    move_on,
+    unsettled_jobs,
+)
+from api.database.records import (
+    forget_orphans,
+    hold_lease,
+    holds_objects,
+    orphan_objects,
+    take_orphans,
+)
+from api.database.tiles import add_event
+from api.engines.protocol import Sighting, Synced, Work
+from api.feed import Feed
+from api.orders import Pinned
+from api.schemas import PhaseEvent
+from api.secrets import new_id
+from api.views import counts
+from steps import naming
+from steps.errors import DataError, TryAgainError, UsageError
+from steps.model.job import Coverage, Phase
+from steps.store import MissingObject
+
+_ROUND_SECONDS = 0.5
+_LEASE_SECONDS = 15
+_AWAY_SECONDS = 2.0
+_SWEEP_BATCH = 200
+_log = structlog.get_logger()
+
+
+class Reconciler:
+    """The background task of one replica; it acts only while it leads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._feed = Feed(context)
+        self._me = new_id()
+        self._leads = False
+        self._seen: dict[str, Sighting] = {}
+        self._synced = False
+
+    async def run(self) -> None:
+        """For ever; what fails is logged and tried again."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rounds())
+            tasks.create_task(self._listen())
+            tasks.create_task(self._context.hub.run())
+
+    async def _rounds(self) -> None:
+        while True:
+            await self._calmly(self.round())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._context.wake.wait(), _ROUND_SECONDS)
+            self._context.wake.clear()
+            await self._context.desk.end_idle()
+            await self._context.planner.end_idle()
+
+    async def _calmly(self, work: "asyncio.Future[None] | object") -> None:
+        """One job that cannot be worked on keeps no other from being worked on."""
+        try:
+            await work  # type: ignore[misc]
+        except TryAgainError as error:
+            _log.warning("reconcile.away", error=str(error))
+            await asyncio.sleep(_AWAY_SECONDS)
+        except Exception as error:
+            _log.exception("reconcile.failed", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(_AWAY_SECONDS)
+
+    async def round(self) -> None:
+        """Look once at all that is unsettled."""
+        self._leads = await self._lead()
+        if not self._leads:
+            return
+        async with self._context.database.read() as connection:
+            jobs = await unsettled_jobs(connection)
+        for job in jobs:
+            try:
+                await self._settle(job)
+            except TryAgainError as error:
+                _log.warning("reconcile.job_waits", job=job.id, error=str(error))
+        await self._sweep(jobs)
+
+    async def _lead(self) -> bool:
+        at = now()
+        async with self._context.database.write() as connection:
+            until = at + dt.timedelta(seconds=_LEASE_SECONDS)
+            return await hold_lease(connection, "reconciler", self._me, at, until)
+
+    async def _settle(self, job: JobRow) -> None:
+        if job.wanted == "delete":
+            await self._delete(job)
+        elif job.wanted == "cancel" and not job.is_final:
+            await self._cancel(job)
+        elif job.phase is Phase.QUEUED and not job.uid:
+            await self._start(job)
+        elif not job.is_final:
+            await self._watch(job)
+
+    # -- intents ---------------------------------------------------------------------------------------------------
+
+    async def _start(self, job: JobRow) -> None:
+        async with self._context.database.read() as connection:
+            pinned = msgspec.json.decode(await load_request(connection, job.id), type=Pinned)
+        work = Work(
+            name=job.work,
+            job=job.id,
+            attempt=job.attempt,
+            request=pinned.request,
+            store=self._context.store_url,
+            probe=pinned.probe,
+        )
+        try:
+            uid = await self._context.engine.start(work)
+        except (DataError, UsageError) as error:
+            await self._move(job, Phase.FAILED, error=str(error))
+            return
+        async with self._context.database.write() as connection:
+            await connection.run(
+                "update jobs set uid = :uid where id = :job and attempt = :attempt",
+                uid=uid,
+                job=job.id,
+                attempt=job.attempt,
+            )
+
+    async def _cancel(self, job: JobRow) -> None:
+        if job.uid:
+            await self._context.engine.cancel(job.work)
+            await self._watch(job)
+        else:  # the engine may have been told of it just before a crash
+            await self._context.engine.remove(job.work)
+            await self._move(job, Phase.CANCELLED)
+
+    async def _delete(self, job: JobRow) -> None:
+        """The work first, then the objects, then the record: what is left undone is done in the next round."""
+        await self._context.engine.remove(job.work)
+        await asyncio.to_thread(self._erase_objects, job.id)
+        async with self._context.database.write() as connection:
+            await orphan_objects(connection, job.id)
+            await erase_job(connection, job.id)
+        self._feed.forget(job.id)
+        self._seen.pop(job.work, None)
+        _log.info("job.deleted", job=job.id)
+
+    def _erase_objects(self, job: str) -> None:
+        """What is this job's alone; the item first, so that nobody finds half a map."""
+        store = self._context.store
+        store.delete(naming.item_key(job))
+        for prefix in (naming.map_key(job, ""), naming.plan_key(job).rpartition("/")[0] + "/"):
+            for key in store.list(prefix):
+                store.delete(key)
+        store.delete(naming.request_key(job))
+
+    async def _sweep(self, jobs: list[JobRow]) -> None:
+        """Remove shared objects that nobody needs.
+
+        Not while an active job has yet to say what it needs; and none starts meanwhile, since one task does both.
+        """
+        async with self._context.database.read() as connection:
+            for job in jobs:
+                if job.uid and not job.is_final and not await holds_objects(connection, job.id):
+                    return
+            keys = await take_orphans(connection, _SWEEP_BATCH)
+        if not keys:
+            return
+        for key in sorted(keys, reverse=True):  # .tif before .json would leave a result without its raster
+            if key.endswith(".json") and key.startswith("tiles/"):
+                await asyncio.to_thread(self._context.store.delete, key)
+        for key in keys:
+            await asyncio.to_thread(self._context.store.delete, key)
+        async with self._context.database.write() as connection:
+            await forget_orphans(connection, keys)
+
+    # -- what the engine says --------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        while True:
+            await self._calmly(self._hear())
+            await asyncio.sleep(_ROUND_SECONDS)
+
+    async def _hear(self) -> None:
+        async for said in self._context.engine.sightings():
+            if isinstance(said, Synced):
+                self._seen = {name: seen for name, seen in self._seen.items() if name in said.names}
+                self._synced = True
+            elif said.gone:
+                self._seen[said.name] = said
+            else:
+                self._seen[said.name] = said
+                await self._adopt(said)
+            self._context.wake.set()
+
+    async def _adopt(self, seen: Sighting) -> None:
+        """A work that was started by other means becomes a job of the administrators."""
+        if not self._leads:
+            return
+        async with self._context.database.write() as connection:
+            known = await find_work(connection, seen.name) or (
+                await find_job(connection, seen.job) if seen.job else None
+            )
+            if known is not None:
+                return
+            made = seen.created or now()
+            job = JobRow(
+                id=seen.job or seen.name,
+                owner=WORKFLOWS,
+                name=seen.name,
+                origin="workflow",
+                work=seen.name,
+                uid=seen.uid,
+                created=made,
+                updated=now(),
+            )
+            await insert_job(connection, job, "")
+        _log.info("job.adopted", job=job.id, work=seen.name)
+
+    async def _watch(self, job: JobRow) -> None:
+        """Bring a started job's record to where its work is."""
+        seen = self._seen.get(job.work)
+        if seen is not None and seen.uid and job.uid and seen.uid != job.uid:
+            return  # of a work of the same name, long ago
+        if seen is None or seen.gone:
+            if self._synced and (seen is not None or self._lost(job)):
+                await self._vanished(job)
+            return
+        if seen.phase is Phase.QUEUED:
+            return
+        if job.phase is Phase.QUEUED:
+            await self._move(job, Phase.RUNNING)
+        await self._feed.follow(job)
+        if seen.phase not in ACTIVE:
+            await self._finish(job, seen)
+
+    def _lost(self, job: JobRow) -> bool:
+        """Started long enough ago for the engine to have told of it."""
+        return (now() - job.updated).total_seconds() > _LEASE_SECONDS
+
+    async def _vanished(self, job: JobRow) -> None:
+        """The engine knows nothing of it: over and cleaned up, cancelled, or deleted behind our back."""
+        await self._feed.follow(job)
+        if job.wanted == "cancel":
+            await self._move(job, Phase.CANCELLED)
+            return
+        phase = await asyncio.to_thread(self._published_phase, job)
+        if phase is None:
+            await self._move(job, Phase.FAILED, error="its work was deleted before it ended: retry it")
+            return
+        await self._move(job, phase, href=await self._feed.publish(job))
+
+    def _published_phase(self, job: JobRow) -> Phase | None:
+        """The gate's verdict, where a map was published since this attempt began."""
+        store = self._context.store
+        try:
+            item = msgspec.json.decode(store.get_bytes(naming.item_key(job.id)))
+        except MissingObject:
+            return None
+        made = dt.datetime.fromisoformat(item["properties"]["created"])
+        if job.started is not None and made < job.started - dt.timedelta(minutes=1):
+            return None
+        return Phase(item["properties"]["geocrop:phase"])
+
+    async def _finish(self, job: JobRow, seen: Sighting) -> None:
+        phase, error, href = seen.phase, seen.error, ""
+        if phase is Phase.SUCCEEDED or phase is Phase.PARTIAL:
+            href = await self._feed.publish(job)
+            published = await asyncio.to_thread(self._published_phase, job)
+            phase = published or phase
+        elif phase is Phase.FAILED and not error:
+            error = await asyncio.to_thread(self._gate_error, job.id)
+        await self._move(job, phase, error=error, href=href)
+
+    def _gate_error(self, job: str) -> str:
+        try:
+            coverage = msgspec.json.decode(self._context.store.get_bytes(naming.coverage_key(job)), type=Coverage)
+        except (MissingObject, msgspec.DecodeError):
+            return "the work failed: its log says why"
+        return f"{coverage.share:.1%} of the area could be mapped"
+
+    async def _move(self, job: JobRow, phase: Phase, *, error: str = "", href: str = "") -> None:
+        """Write down a phase, once, with its event."""
+        async with self._context.database.write() as connection:
+            if not await move_on(connection, job, phase, now(), error=error, href=href):
+                return
+            fresh = await find_job(connection, job.id)
+            if fresh is None:
+                return
+            event = PhaseEvent(phase=phase, attempt=job.attempt, error=error, tiles=counts(fresh))
+            await add_event(connection, job.id, "phase", msgspec.json.encode(event), now())
+        if phase not in ACTIVE:
+            self._feed.forget(job.id)
+        self._context.hub.tell(job.id)
+        _log.info("job.moved", job=job.id, phase=str(phase), error=error)
+
+
+WORKFLOWS = "workflows"
+"""The owner of jobs that were started in Argo by other means; administrators see them."""

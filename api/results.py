@@ -1,0 +1,147 @@
+"""A published map as its owner gets it: the STAC item with addresses that work for some hours."""
+
+import asyncio
+import datetime as dt
+import math
+import posixpath
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from api.clock import now
+from api.context import Context
+from api.database.jobs import JobRow
+from api.problems import ProblemError
+from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
+from api.secrets import signature
+from steps import naming
+from steps.s3 import presigned
+from steps.store import MissingObject
+
+COPERNICUS = "Contains modified Copernicus Sentinel data"
+_TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png"
+_VERSION_DIGITS = 16
+"""Of a file's checksum, in the addresses of its tiles: the same address, the same bytes."""
+
+
+async def result(context: Context, job: JobRow) -> ResultView:
+    """Raises a 404 until the map is published."""
+    return await asyncio.to_thread(_view, context, job)
+
+
+def _view(context: Context, job: JobRow) -> ResultView:
+    item = document(context, naming.item_key(job.id))
+    if item is None:
+        raise ProblemError(404, f"job {job.id} has no map", "wait until it is published; its phase says why not")
+    expires = expiry(context)
+    opened = with_hrefs(context, item, expires)
+    properties = item["properties"]
+    assessment = document(context, naming.map_key(job.id, "assessment.json"))
+    return ResultView(
+        job=job.id,
+        phase=job.phase,
+        item=opened,
+        layers={
+            name: ResultLayer(
+                title=asset["title"], href=asset["href"], tilejson=layer_tilejson(context, item, name, expires)
+            )
+            for name, asset in opened["assets"].items()
+            if name in naming.MAP_LAYERS
+        },
+        areas=_areas(properties, assessment),
+        coverage=properties["geocrop:coverage"],
+        drift=properties.get("geocrop:drift"),
+        accuracy=assessment,
+        downloads=[
+            Download(
+                name=posixpath.basename(item["assets"][name]["href"]),
+                title=asset["title"],
+                href=asset["href"],
+                media_type=asset["type"],
+                bytes=asset.get("file:size", 0),
+            )
+            for name, asset in opened["assets"].items()
+        ],
+        expires=expires,
+    )
+
+
+def expiry(context: Context) -> dt.datetime:
+    """The same for all that ask within half of the time that addresses hold, so that caches hit."""
+    window = context.settings.link_hours * 1800
+    return dt.datetime.fromtimestamp((math.floor(now().timestamp() / window) + 2) * window, dt.UTC)
+
+
+def with_hrefs(context: Context, item: Json, expires: dt.datetime) -> Json:
+    """The item with absolute addresses of its files."""
+    root = naming.map_key(item["id"], "")
+    assets = {
+        name: {**asset, "href": file_href(context, posixpath.normpath(f"{root}{asset['href']}"), expires)}
+        for name, asset in item["assets"].items()
+    }
+    return {**item, "assets": assets}
+
+
+def file_href(context: Context, key: str, expires: dt.datetime) -> str:
+    """An address that opens one object until then, for GET, HEAD and ranges."""
+    if context.store_url.startswith("s3://"):
+        return presigned(context.store_url, key, context.shared, context.settings.s3_public_url, expires - now())
+    query = _signed(context, f"files/{key}", expires)
+    return f"{context.settings.tiler_url.rstrip('/')}/files/{key}?{query}"
+
+
+def layer_tilejson(context: Context, item: Json, layer: str, expires: dt.datetime) -> TileJson:
+    """Tiles of one layer, signed; the content is part of the address."""
+    version = str(item["assets"][layer].get("file:checksum", ""))[-_VERSION_DIGITS:]
+    path = f"maps/{item['id']}/{layer}/{version}"
+    return TileJson(
+        name=f"{item['id']} {layer}",
+        tiles=[
+            f"{context.settings.tiler_url.rstrip('/')}/{path}/{_TILES}?tilesize=512&{_signed(context, path, expires)}"
+        ],
+        bounds=tuple(item["bbox"]),
+        attribution=COPERNICUS,
+    )
+
+
+def _signed(context: Context, path: str, expires: dt.datetime) -> str:
+    until = str(int(expires.timestamp()))
+    return urlencode({"expires": until, "signature": signature(context.tiler_secret, path, until)})
+
+
+def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:
+    classes = {one["code"]: one for one in properties["geocrop:classes"]}
+    hectares = {int(code): float(area) for code, area in properties["geocrop:areas_ha"].items()}
+    total = sum(hectares.values()) or 1.0
+    assessed = _assessed(assessment)
+    return [
+        ClassArea(
+            code=code,
+            name=one["name"],
+            colour=one["colour"],
+            hectares=hectares.get(code, 0.0),
+            share=round(hectares.get(code, 0.0) / total, 6),
+            **assessed.get(code, {}),
+        )
+        for code, one in sorted(classes.items())
+    ]
+
+
+def _assessed(assessment: Json | None) -> dict[int, Any]:
+    """Adjusted hectares and their interval, by class code."""
+    found = {}
+    for one in (assessment or {}).get("accuracy", {}).get("classes", []):
+        area = one["hectares"]
+        interval = (area["low"], area["high"]) if area["low"] is not None else None
+        found[one["stratum"]["code"]] = {"adjusted_hectares": area["value"], "interval_hectares": interval}
+    return found
+
+
+def document(context: Context, key: str) -> Json | None:
+    """A JSON object of the store; None where there is none."""
+    try:
+        found: Json = msgspec.json.decode(context.store.get_bytes(key))
+    except MissingObject:
+        return None
+    return found

@@ -1,0 +1,209 @@
+"""A process that answers questions of the API which need rasters, projections or the model registry.
+
+`python -m steps.clerk` reads one JSON object a line, `{"do": ..., ...}`, and writes one line each, in order:
+`{"done": ...}` or `{"refused": {"kind", "what", "remedy"}}`. It keeps no state between them.
+"""
+
+import datetime as dt
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import rasterio
+import shapely
+from rasterio.warp import transform_bounds
+
+from steps import naming
+from steps.aoi import aoi_shape, geodesic_km2, parse_aoi, parse_season
+from steps.baselines import FIRST_YEAR, PARTIAL_FROM
+from steps.calibration import load
+from steps.errors import AoiError, GeoCropError, TryAgainError, UsageError
+from steps.jobs import stored_tiles
+from steps.layers import pin_raster
+from steps.local import crew_of
+from steps.log import configure
+from steps.model.aoi import Aoi
+from steps.model.job import MapOptions, MapRequest, Plan
+from steps.models import list_models, load_card, resolve
+from steps.plan import check_fit, grid_for, outline, tiles_covering
+from steps.prepare import make_plan
+from steps.quote import quote, scene_days
+from steps.scenes import absolute_catalog
+from steps.settings import settings
+from steps.store import open_store
+from steps.work import read_plan
+
+Answer = dict[str, Any]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """A map as the API passes it on: names of catalogs and rasters already looked up."""
+
+    aoi: dict[str, Any]
+    name: str
+    season: str
+    """START/END."""
+    model: str
+    catalog: str
+    collection: str
+    options: MapOptions
+    mask: str = ""
+    layers: dict[str, str] = {}
+    baseline: str = ""
+    max_km2: float
+    max_vertices: int
+
+
+def check_order(order: Order) -> Answer:
+    """The request pinned, and what it amounts to; raises a GeoCropError where it cannot be mapped."""
+    aoi = parse_aoi(order.aoi, name=order.name, max_km2=order.max_km2)
+    _check_vertices(aoi, order.max_vertices)
+    season = parse_season(order.season, dt.datetime.now(dt.UTC).date())
+    ref, card = resolve(order.model, settings())
+    options = msgspec.structs.replace(
+        order.options,
+        mask=pin_raster(order.mask) if order.mask else None,
+        layers={name: pin_raster(raster) for name, raster in order.layers.items()},
+        baseline=pin_raster(order.baseline) if order.baseline else None,
+    )
+    check_fit(card, season, options)
+    request = MapRequest(
+        aoi=aoi,
+        season=season,
+        model=ref,
+        catalog=absolute_catalog(order.catalog),
+        collection=order.collection,
+        options=options,
+    )
+    tiles = len(tiles_covering(aoi, grid_for(aoi, options)))
+    return {"request": msgspec.to_builtins(request), "tiles": tiles, **_facts(aoi)}
+
+
+def quote_request(request: MapRequest, store: str, probe: bool) -> Answer:
+    """The cost of a pinned request; reads no pixels but those of the probe."""
+    plan = make_plan(request, load_card(request.model.href), probe=probe)
+    stored = {str(tile) for tile in stored_tiles(plan, open_store(store, settings()))}
+    answer = quote(plan, load(settings()), stored, crew_of(settings()).workers)
+    return {**msgspec.to_builtins(answer), "dates": scene_days(plan)}
+
+
+def describe_plan(job: str, store: str) -> Answer:
+    """The tiles of a stored plan with their outlines, and the shared objects that it may use."""
+    plan = read_plan(open_store(store, settings()), job)
+    return {
+        "request": msgspec.to_builtins(plan.request),
+        **_facts(plan.request.aoi),
+        "tiles": {str(entry.tile): outline(entry.tile, plan.grid) for entry in plan.tiles},
+        "objects": sorted(_objects(plan)),
+    }
+
+
+def _objects(plan: Plan) -> set[str]:
+    keys = {naming.model_key(plan.card.digest)}
+    for job in plan.tile_jobs():
+        keys |= {
+            naming.tile_raster_key(job.grid, job.tile, job.key),
+            naming.tile_result_key(job.grid, job.tile, job.key),
+        }
+    return keys
+
+
+def describe_aoi(document: dict[str, Any], name: str, max_km2: float, max_vertices: int) -> Answer:
+    """An area, checked."""
+    aoi = parse_aoi(document, name=name, max_km2=max_km2)
+    _check_vertices(aoi, max_vertices)
+    return {"name": aoi.name, "geometry": aoi.geometry, **_facts(aoi)}
+
+
+def describe_models() -> list[Answer]:
+    """Every version of every registered model that this code can use."""
+    found = []
+    for ref in list_models(settings()):
+        try:
+            card = load_card(ref.href)
+        except GeoCropError:
+            continue
+        found.append({"ref": msgspec.to_builtins(ref), "card": msgspec.to_builtins(card), "digest": card.digest})
+    return found
+
+
+def describe_baselines(store: str) -> list[Answer]:
+    """The years of Dynamic World in a store, with their bounds in lon/lat."""
+    opened, found = open_store(store, settings()), []
+    for year in range(FIRST_YEAR, dt.datetime.now(dt.UTC).year + 1):
+        key = naming.baseline_key(year)
+        if not opened.exists(key):
+            continue
+        with opened.local_path(key) as path, rasterio.open(path) as source:
+            bounds = transform_bounds(source.crs, 4326, *source.bounds)
+        found.append(
+            {"year": year, "partial_from": PARTIAL_FROM.get(year, ""), "bounds": bounds, "bytes": opened.size(key)}
+        )
+    return found
+
+
+def _check_vertices(aoi: Aoi, most: int) -> None:
+    count = int(shapely.get_num_coordinates(aoi_shape(aoi)))
+    if count > most:
+        raise AoiError(f"AOI {aoi.name} has {count:,} vertices", f"simplify it to {most:,}")
+
+
+def _facts(aoi: Aoi) -> Answer:
+    shape = aoi_shape(aoi)
+    return {
+        "bbox": list(shape.bounds),
+        "area_km2": round(geodesic_km2(aoi), 6),
+        "vertices": int(shapely.get_num_coordinates(shape)),
+    }
+
+
+# -- the conversation ----------------------------------------------------------------------------------------------
+
+_QUESTIONS: dict[str, Callable[[Answer], Any]] = {
+    "order": lambda asked: check_order(msgspec.convert(asked["order"], Order)),
+    "quote": lambda asked: quote_request(
+        msgspec.convert(asked["request"], MapRequest), asked["store"], bool(asked["probe"])
+    ),
+    "plan": lambda asked: describe_plan(asked["job"], asked["store"]),
+    "aoi": lambda asked: describe_aoi(asked["document"], asked["name"], asked["max_km2"], asked["max_vertices"]),
+    "models": lambda _: describe_models(),
+    "baselines": lambda asked: describe_baselines(asked["store"]),
+    "hello": lambda _: {},
+}
+
+
+def answer(line: bytes) -> bytes:
+    """The answer to one line; a question that cannot be answered does not end the process."""
+    try:
+        asked = msgspec.json.decode(line)
+        done = _QUESTIONS[asked["do"]](asked)
+    except GeoCropError as error:
+        return _refusal(_kind(error), error.what, error.remedy)
+    except (msgspec.ValidationError, ValueError) as error:
+        return _refusal("data", str(error), "correct the request")
+    return msgspec.json.encode({"done": done})
+
+
+def _kind(error: GeoCropError) -> str:
+    if isinstance(error, TryAgainError):
+        return "later"
+    return "usage" if isinstance(error, UsageError) else "data"
+
+
+def _refusal(kind: str, what: str, remedy: str) -> bytes:
+    return msgspec.json.encode({"refused": {"kind": kind, "what": what, "remedy": remedy}})
+
+
+def main() -> None:
+    """Answer until standard input ends. What libraries print goes to standard error."""
+    out = io.FileIO(sys.stdout.fileno(), "w", closefd=False)
+    sys.stdout = sys.stderr
+    configure(settings())
+    for line in sys.stdin.buffer:
+        out.write(answer(line) + b"\n")
+
+
+if __name__ == "__main__":
+    main()
