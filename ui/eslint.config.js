@@ -4,7 +4,7 @@ import reactHooks from "eslint-plugin-react-hooks";
 import tseslint from "typescript-eslint";
 
 const features = ["baselines", "aoi", "quote", "job", "result", "history", "compare"];
-const nouns = ["api", "area", "baseline", "kit", "legend", "map", "raster", "strings", "theme", "view"];
+const nouns = ["api", "area", "baseline", "job", "kit", "legend", "map", "raster", "season", "strings", "theme", "view"];
 
 /** Arrows: app -> features -> nouns; a feature knows no other feature, a noun neither features nor the app. */
 const zones = [

@@ -1,8 +1,10 @@
 import createClient from "openapi-fetch";
-import { useSession } from "./session";
+import type { Readable } from "openapi-typescript-helpers";
 import type { components, paths } from "./schema";
+import { useSession } from "./session";
 
-export type Schemas = components["schemas"];
+/** What the API answers with. */
+export type Schemas = { [Name in keyof components["schemas"]]: Readable<components["schemas"][Name]> };
 
 /** What the API says when it refuses; the message is for users. */
 export class ProblemError extends Error {

@@ -1,12 +1,15 @@
 import { lazy, Suspense } from "react";
 import { AreaTools } from "@/features/aoi";
 import { BaselineLayers, BaselineNotices, Legend, YearDock } from "@/features/baselines";
+import { TileLayer } from "@/features/job";
+import { ResultLayer, Swipe } from "@/features/result";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
 import { Attribution } from "./Attribution";
 import { Controls } from "./Controls";
 import { Notices } from "./Notices";
 import { SidePanel } from "./SidePanel";
+import { WatchedJob } from "./WatchedJob";
 import { useFolded } from "./folded";
 
 const MapFrame = lazy(() => import("@/map/MapFrame"));
@@ -23,6 +26,10 @@ export function App() {
         <MapFrame>
           <BaselineLayers />
           <AreaTools />
+          <ResultLayer />
+          <TileLayer />
+          <Swipe />
+          <WatchedJob />
           <SidePanel />
           <div className="controls">
             <Controls />

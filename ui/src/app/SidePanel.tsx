@@ -1,4 +1,6 @@
+import { lazy, Suspense } from "react";
 import { AreaPanel } from "@/features/aoi";
+import { OrderPanel } from "@/features/quote";
 import { Boundary } from "@/kit/Boundary";
 import { IconButton } from "@/kit/IconButton";
 import { Note } from "@/kit/Note";
@@ -6,6 +8,8 @@ import { Segments } from "@/kit/Segments";
 import { strings } from "@/strings";
 import { useView, type Panel } from "@/view/store";
 import { useFolded } from "./folded";
+
+const MapsPanel = lazy(() => import("./MapsPanel"));
 
 const PANELS: readonly { value: Panel; label: string }[] = [
   { value: "area", label: strings.app.area },
@@ -30,6 +34,8 @@ export function SidePanel() {
           <div className="panel-body">
             <Boundary key={panel} fallback={(retry) => <Note tone="bad" action={<button type="button" className="button" onClick={retry}>{strings.app.retry}</button>}>{strings.app.crash}</Note>}>
               {panel === "area" && <AreaPanel />}
+              {panel === "order" && <OrderPanel />}
+              {panel === "maps" && <Suspense fallback={<span className="spinner" />}><MapsPanel /></Suspense>}
             </Boundary>
           </div>
         )}

@@ -26,7 +26,7 @@ export default function MapFrame({ children }: { readonly children: ReactNode })
   useThemedBasemap(map);
   return (
     <>
-      <div ref={frame} className="map-frame" data-testid="map" />
+      <div className="map-frame"><div ref={frame} className="map" data-testid="map" /></div>
       {failed && <MapFailed />}
       <MapContext value={map}>{children}</MapContext>
     </>
