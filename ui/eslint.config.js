@@ -1,3 +1,4 @@
+import { createTypeScriptImportResolver } from "eslint-import-resolver-typescript";
 import importX from "eslint-plugin-import-x";
 import jsxA11y from "eslint-plugin-jsx-a11y";
 import reactHooks from "eslint-plugin-react-hooks";
@@ -28,9 +29,9 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   jsxA11y.flatConfigs.strict,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["*.js", "scripts/*.mjs"] } } },
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["*.js", "scripts/*.mjs", "tests/*.mjs"] } } },
     plugins: { "import-x": importX, "react-hooks": reactHooks },
-    settings: { "import-x/resolver": { typescript: { project: "tsconfig.json" } } },
+    settings: { "import-x/resolver-next": [createTypeScriptImportResolver({ project: "tsconfig.json" })] },
     rules: {
       ...reactHooks.configs.recommended.rules,
       "import-x/no-restricted-paths": ["error", { zones }],

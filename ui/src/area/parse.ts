@@ -55,7 +55,7 @@ function list(value: unknown): unknown[] {
 function position(value: unknown): Position {
   const [lon, lat] = list(value);
   if (typeof lon !== "number" || typeof lat !== "number" || !onGlobe(lon, lat)) {
-    throw new AreaError("bad-position", JSON.stringify(value)?.slice(0, 60));
+    throw new AreaError("bad-position", JSON.stringify(value).slice(0, 60));
   }
   return [lon, lat];
 }

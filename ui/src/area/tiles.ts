@@ -4,6 +4,7 @@ import { boundsOf, polygonsOf, type Area } from "./geometry";
 
 /** Metres per side of a tile of the default grid: 1024 px of 10 m. */
 const TILE_M = 10_240;
+const EQUAL_AREA = 6_933;
 const MOST_CELLS = 20_000;
 const HAIR_M2 = 1;
 const EDGE_STEP_DEG = 0.05;
@@ -11,19 +12,23 @@ type Point = readonly [number, number];
 
 /** Tiles of the default grid that share area with an area; undefined where only the server can say. */
 export function tileCount(area: Area): number | undefined {
-  const epsg = utmOf(area);
+  const epsg = gridCrsOf(area);
   if (epsg === undefined) return undefined;
   const project = toPlane(epsg);
   const rings = polygonsOf(area).flat().map((ring) => dense(ring).map(([lon = 0, lat = 0]) => project(lon, lat)));
   return countCells(rings);
 }
 
-/** The UTM zone of the middle, where the area reaches no further than half a degree beyond it. */
-export function utmOf(area: Area): number | undefined {
+/**
+ * The CRS of the default grid: the UTM zone of the middle, where the area reaches no further than half a degree beyond
+ * it, else equal area. Undefined over the antimeridian and near the poles, where only the server can say.
+ */
+export function gridCrsOf(area: Area): number | undefined {
   const [west, south, east, north] = boundsOf(area);
-  const zone = Math.floor(((west + east) / 2 + 180) / 6) + 1;
+  if (west < -180 || east > 180 || south < -80 || north > 84) return undefined;
+  const zone = Math.min(60, Math.floor(((west + east) / 2 + 180) / 6) + 1);
   const centre = zone * 6 - 183;
-  if (zone < 1 || zone > 60 || south < -80 || north > 84 || east - centre > 3.5 || centre - west > 3.5) return undefined;
+  if (east - centre > 3.5 || centre - west > 3.5) return EQUAL_AREA;
   return (south + north < 0 ? 32_700 : 32_600) + zone;
 }
 

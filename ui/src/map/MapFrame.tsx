@@ -19,6 +19,8 @@ export default function MapFrame({ children }: { readonly children: ReactNode })
     try {
       return startMap(frame.current, setMap);
     } catch {
+      // The map is foreign: only trying tells whether it can be drawn.
+      // eslint-disable-next-line react-hooks/set-state-in-effect
       setFailed(true);
       return undefined;
     }

@@ -9,7 +9,7 @@ export function followGraticule(map: MapLibre): () => void {
   const draw = () => {
     const { _sw: southWest, _ne: northEast } = map.getBounds();
     const lines = graticule(southWest.lng, southWest.lat, northEast.lng, northEast.lat);
-    map.getSource<GeoJSONSource>("graticule")?.setData(lines);
+    void map.getSource<GeoJSONSource>("graticule")?.setData(lines);
   };
   draw();
   map.on("moveend", draw);

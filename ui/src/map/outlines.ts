@@ -11,9 +11,9 @@ export async function addOutlines(map: MapLibre, signal: AbortSignal): Promise<v
   const response = await fetch(COUNTRIES_URL, { signal });
   const topology = (await response.json()) as Countries;
   if (signal.aborted) return;
-  source(map, "land")?.setData(feature(topology, topology.objects.land));
-  source(map, "borders")?.setData(mesh(topology, topology.objects.countries));
-  source(map, "names")?.setData(names(topology));
+  void source(map, "land")?.setData(feature(topology, topology.objects.land));
+  void source(map, "borders")?.setData(mesh(topology, topology.objects.countries));
+  void source(map, "names")?.setData(names(topology));
 }
 
 function source(map: MapLibre, id: string): GeoJSONSource | undefined {

@@ -66,7 +66,7 @@ async function read(href: string): Promise<Cog> {
 async function readImages(tiff: GeoTIFF): Promise<GeoTIFFImage[]> {
   const count = await tiff.getImageCount();
   const images = await Promise.all(Array.from({ length: count }, (_, index) => tiff.getImage(index)));
-  return images.filter((image) => (Number(image.getFileDirectory().getValue("NewSubfileType") ?? 0) & MASK) === 0);
+  return images.filter((image) => ((image.getFileDirectory().getValue("NewSubfileType") ?? 0) & MASK) === 0);
 }
 
 function epsgOf(image: GeoTIFFImage): number {

@@ -12,7 +12,7 @@ const DEFINITIONS: Record<number, string> = {
 export function toPlane(epsg: number): ToPlane {
   if (epsg === 4326) return (lon, lat) => [lon, lat];
   const converter = proj4(definition(epsg));
-  return (lon, lat) => converter.forward([lon, lat]) as [number, number];
+  return (lon, lat) => converter.forward<[number, number]>([lon, lat]);
 }
 
 function definition(epsg: number): string {

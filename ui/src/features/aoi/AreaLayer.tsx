@@ -18,7 +18,7 @@ export function AreaLayer() {
   useEffect(() => {
     if (map === null) return;
     addLayers(map);
-    map.getSource<GeoJSONSource>(SOURCE)?.setData(editing ? EMPTY : (area ?? EMPTY));
+    void map.getSource<GeoJSONSource>(SOURCE)?.setData(editing ? EMPTY : (area ?? EMPTY));
   }, [map, area, editing]);
   useEffect(() => {
     if (map === null || fit === null) return;

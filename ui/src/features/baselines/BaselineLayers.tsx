@@ -20,6 +20,8 @@ export function BaselineLayers() {
       onWarm: (warm) => useBaselines.setState({ warm }),
       onFailed: (failed) => useBaselines.setState({ failed }),
     });
+    // The map is foreign: its layers exist from here on.
+    // eslint-disable-next-line react-hooks/set-state-in-effect
     setStack(made);
     return () => made.remove();
   }, [map, baselines]);

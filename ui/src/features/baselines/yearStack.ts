@@ -30,7 +30,10 @@ export class YearStack {
     if (baseline === undefined) return;
     const id = layerId(year, palette);
     this.#wanted = id;
-    if (!(await this.#ensure(baseline, palette))) return this.events.onFailed(year);
+    if (!(await this.#ensure(baseline, palette))) {
+      this.events.onFailed(year);
+      return;
+    }
     if (this.#wanted !== id) return;
     this.map.setLayoutProperty(id, "visibility", "visible");
     this.#swapWhenLoaded();

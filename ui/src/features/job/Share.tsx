@@ -7,7 +7,7 @@ import { strings } from "@/strings";
 export function Share({ job }: { readonly job: string }) {
   const [told, setTold] = useState<{ readonly copied: boolean; readonly url: string } | null>(null);
   const share = async () => {
-    const { url = "" } = await answered(api.POST("/api/v1/jobs/{job}/links", { params: { path: { job } }, body: { days: 30 } }));
+    const { url } = await answered(api.POST("/api/v1/jobs/{job}/links", { params: { path: { job } }, body: { days: 30 } }));
     const copied = await navigator.clipboard.writeText(url).then(() => true, () => false);
     setTold({ copied, url });
   };

@@ -21,7 +21,7 @@ export function TileLayer() {
   useEffect(() => {
     if (map === null) return;
     addLayers(map);
-    map.getSource<GeoJSONSource>(SOURCE)?.setData(hidden || tiles === null ? EMPTY : (tiles as unknown as GeoJSON.FeatureCollection));
+    void map.getSource<GeoJSONSource>(SOURCE)?.setData(hidden || tiles === null ? EMPTY : (tiles as unknown as GeoJSON.FeatureCollection));
     for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { phase: properties.phase });
   }, [map, tiles, hidden]);
   useEffect(() => {
