@@ -10,6 +10,7 @@ from api.schemas import BaselineView, CatalogView, ClassView, ModelView, TileJso
 from api.settings import pairs
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import ClassDef, ModelCard
+from steps.model.registry import RegisteredModel
 
 ATTRIBUTION = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
 _KEEP_SECONDS = 10.0
@@ -52,31 +53,22 @@ def classes(entries: tuple[ClassDef, ...]) -> list[ClassView]:
 
 
 def _model(answer: dict[str, Any]) -> ModelView:
-    card, ref = msgspec.convert(answer["card"], ModelCard), answer["ref"]
+    card, model = msgspec.convert(answer["card"], ModelCard), msgspec.convert(answer["model"], RegisteredModel)
     return ModelView(
-        name=ref["name"],
-        version=ref["version"],
-        digest=answer["digest"],
+        name=model.name,
+        version=model.version,
+        digest=model.digest,
         classes=classes(card.classes),
         season_days=card.spec.season_days,
         bands=list(card.spec.bands),
         layers=[layer.name for layer in card.spec.layers],
-        created=answer.get("created"),
-        score=_headline(card.scores),
-        scores=card.scores,
-        aliases=answer.get("aliases", []),
+        registered=model.when,
+        score=model.balanced,
+        overall=model.overall,
+        split=model.split,
+        drift=model.drift,
+        aliases=list(model.aliases),
     )
-
-
-def _headline(scores: dict[str, Any]) -> float | None:
-    """The spatially cross-validated score where there is one: others overstate a map."""
-    for name in ("spatial", "balanced_accuracy", "macro_f1"):
-        found = scores.get(name)
-        if isinstance(found, dict):
-            found = found.get("balanced_accuracy", found.get("mean"))
-        if isinstance(found, int | float):
-            return float(found)
-    return None
 
 
 def _baseline(context: Context, answer: dict[str, Any]) -> BaselineView:

@@ -71,7 +71,7 @@ def open_engine(settings: ApiSettings, shared: Settings) -> Engine:
     if settings.engine == "argo":
         from api.engines.argo import ArgoEngine  # noqa: PLC0415 - the embedded default needs no Kubernetes
 
-        return ArgoEngine(settings.argo_namespace, settings.argo_template)
+        return ArgoEngine(settings.argo_namespace, settings.argo_template, shared)
     from api.engines.local import LocalEngine  # noqa: PLC0415
 
     return LocalEngine(Path(shared.home) / "engine", settings.local_jobs)

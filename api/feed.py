@@ -138,6 +138,7 @@ class Feed:
                 await hold_objects(connection, job.id, keys)
 
 
+_TILE_OBJECTS = (naming.tile_raster_key, naming.tile_result_key, naming.tile_drift_key)
 _HEAVY = {"geocrop:plan", "geocrop:tiles", "geocrop:offsets", "geocrop:left_out"}
 
 
@@ -159,7 +160,7 @@ def _keys(outcome: TileOutcome, grid: TileGrid) -> list[str]:
     """A tile made without some of its scenes lies under another key than planned."""
     if isinstance(outcome, TileFailed):
         return []
-    return [make(grid, outcome.tile, outcome.key) for make in (naming.tile_raster_key, naming.tile_result_key)]
+    return [make(grid, outcome.tile, outcome.key) for make in _TILE_OBJECTS]
 
 
 def _differs(tile: TileRow, before: TileRow | None) -> bool:

@@ -51,7 +51,7 @@ def _view(context: Context, job: JobRow) -> ResultView:
         },
         areas=_areas(properties, assessment),
         coverage=properties["geocrop:coverage"],
-        drift=properties.get("geocrop:drift"),
+        drift={name: value for name, value in properties.items() if name.startswith("geocrop:drift")} or None,
         accuracy=assessment,
         downloads=[
             Download(

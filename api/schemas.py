@@ -377,11 +377,17 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     bands: list[str]
     layers: list[str]
     """Rasters that it needs beside the scenes."""
-    created: dt.datetime | None
+    registered: str
+    """Day, as 2026-05-31."""
     score: float | None
-    """The card's headline score."""
-    scores: Json
-    aliases: list[str] = []
+    """Mean recall of the classes on what was held out."""
+    overall: float | None
+    split: str
+    """What was held out for these."""
+    drift: str
+    """The verdict on the last map that it made."""
+    aliases: list[str]
+    """champion, challenger or others."""
 
 
 class BaselineView(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ from api.context import Context
 from api.database.driver import Box
 from api.database.jobs import find_job
 from api.database.records import ItemFilter, find_item, search_items
+from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, not_found
 from api.results import expiry, with_hrefs
-from api.routes.parameters import parse_bbox, parse_cursor
 from api.schemas import Json
 from steps.versions import code_version
 

@@ -59,13 +59,13 @@ class Scaling:
 def mean_distance(points: np.ndarray) -> float:
     """Mean Euclidean distance between different points (n, feature); 1 where they all coincide."""
     count = len(points)
-    total = sum(float(block.sum(dtype=np.float64)) for block in _distances(points, points))
+    total = sum(float(np.sqrt(block).sum(dtype=np.float64)) for block in _squares(points, points))
     return total / (count * (count - 1)) if count > 1 and total > 0 else 1.0
 
 
 def dissimilarity(rows: np.ndarray, points: np.ndarray, mean: float) -> np.ndarray:
     """float32 (n): distance of rows (n, feature) to the nearest of the points (m, feature), over the mean distance."""
-    found = [block.min(axis=1) for block in _distances(rows, points)]
+    found = [np.sqrt(block.min(axis=1)) for block in _squares(rows, points)]
     return np.concatenate([*found, np.empty(0, np.float32)]) / np.float32(mean)
 
 
@@ -74,9 +74,9 @@ def held_out_dissimilarity(
 ) -> np.ndarray:
     """float32 (n): as `dissimilarity`, but to points of other groups only; rows without any such point are left out."""
     found, start = [], 0
-    for block in _distances(rows, points):
+    for block in _squares(rows, points):
         own = row_groups[start : start + len(block), None] == point_groups[None]
-        found.append(np.where(own, np.float32(np.inf), block).min(axis=1))
+        found.append(np.sqrt(np.where(own, np.float32(np.inf), block).min(axis=1)))
         start += len(block)
     nearest = np.concatenate([*found, np.empty(0, np.float32)])
     return nearest[np.isfinite(nearest)] / np.float32(mean)
@@ -88,14 +88,12 @@ def applicable_until(values: np.ndarray) -> float:
     return float(values[values <= upper + _WHISKER * (upper - lower)].max())
 
 
-def _distances(rows: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
-    """float32 (some rows, m) from the first row on: |a|² + |b|² - 2ab, by one matrix product for each block."""
+def _squares(rows: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
+    """float32 (some rows, m) from the first row on, squared distances: |a|² + |b|² - 2ab by one matrix product."""
     lengths = np.einsum("ij,ij->i", points, points)
+    table = np.concatenate([-2 * points, lengths[:, None]], axis=1).T
     for start in range(0, len(rows), _ROWS):
         block = rows[start : start + _ROWS]
-        squares = block @ points.T
-        squares *= -2
+        squares = np.concatenate([block, np.ones((len(block), 1), np.float32)], axis=1) @ table
         squares += np.einsum("ij,ij->i", block, block)[:, None]
-        squares += lengths
-        np.maximum(squares, 0, out=squares)
-        yield np.sqrt(squares, out=squares)
+        yield np.maximum(squares, 0, out=squares)

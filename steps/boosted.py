@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_CLASSES = 255
 """Codes of a map's classes are 0 to 254."""
 MAX_FEATURES = 65_535
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Unsupported(Exception):  # noqa: N818 - a reason, caught at once
@@ -99,7 +100,7 @@ def read_learner(model_bytes: bytes) -> Learner:
     try:
         text = model_bytes if _is_json(model_bytes) else bytes(load_booster(model_bytes).save_raw("json"))
         return msgspec.json.decode(text, type=_File).learner
-    except msgspec.DecodeError as error:
+    except _NO_JSON as error:
         raise _damaged(str(error)) from error
 
 
@@ -257,7 +258,7 @@ def _plain(booster: _Booster) -> _Trees:
         raise Unsupported(f"booster {booster.name}", sliced=False)
     try:
         forest = msgspec.json.decode(booster.model, type=_Trees)
-    except msgspec.DecodeError as error:
+    except _NO_JSON as error:
         raise _damaged(str(error)) from error
     if any(tree.categories_nodes for tree in forest.trees):
         raise Unsupported("categorical splits")

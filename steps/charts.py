@@ -13,10 +13,16 @@ from steps.model.grid import TileId
 _NICE = (1, 2, 2.5, 5)
 
 
-def bar(share: float, colour: str) -> Html:
-    """A bar of a share (0 to 1) of the width; the number itself stands beside it, so it is hidden from readers."""
-    width = f"{max(0.0, min(1.0, share)) * 100:.2f}%"
-    return tag("svg", tag("rect", width=width, height="100%", rx=2, fill=colour), class_="bar", aria_hidden="true")
+def bar(share: float, colour: str, mark: float | None = None) -> Html:
+    """A bar of a share (0 to 1) of the width, with a line across at another one where there is a `mark`.
+
+    The numbers themselves stand beside it, so it is hidden from readers.
+    """
+    width, x = (f"{max(0.0, min(1.0, one or 0.0)) * 100:.2f}%" for one in (share, mark))
+    line = tag("line", x1=x, x2=x, y1="-15%", y2="115%") if mark is not None else None
+    return tag(
+        "svg", tag("rect", width=width, height="100%", rx=2, fill=colour), line, class_="bar", aria_hidden="true"
+    )
 
 
 def stacked(parts: Sequence[tuple[str, float, str]], label: str) -> Html:

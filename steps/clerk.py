@@ -19,17 +19,18 @@ from steps import naming
 from steps.aoi import aoi_shape, geodesic_km2, parse_aoi, parse_season
 from steps.baselines import FIRST_YEAR, PARTIAL_FROM
 from steps.calibration import load
-from steps.errors import AoiError, GeoCropError, TryAgainError, UsageError
+from steps.errors import AoiError, DataError, GeoCropError, TryAgainError, UsageError
 from steps.jobs import stored_tiles
 from steps.layers import pin_raster
 from steps.local import crew_of
 from steps.log import configure
 from steps.model.aoi import Aoi
 from steps.model.job import MapOptions, MapRequest, Plan
-from steps.models import list_models, load_card, resolve
+from steps.models import load_card
 from steps.plan import check_fit, grid_for, outline, tiles_covering
 from steps.prepare import make_plan
 from steps.quote import quote, scene_days
+from steps.registry import fetch, list_models, pinned, resolve
 from steps.scenes import absolute_catalog
 from steps.settings import settings
 from steps.store import open_store
@@ -83,7 +84,7 @@ def check_order(order: Order) -> Answer:
 
 def quote_request(request: MapRequest, store: str, probe: bool) -> Answer:
     """The cost of a pinned request; reads no pixels but those of the probe."""
-    plan = make_plan(request, load_card(request.model.href), probe=probe)
+    plan = make_plan(request, pinned(request.model, settings()).card, probe=probe)
     stored = {str(tile) for tile in stored_tiles(plan, open_store(store, settings()))}
     answer = quote(plan, load(settings()), stored, crew_of(settings()).workers)
     return {**msgspec.to_builtins(answer), "dates": scene_days(plan)}
@@ -100,13 +101,15 @@ def describe_plan(job: str, store: str) -> Answer:
     }
 
 
+_TILE_OBJECTS = (naming.tile_raster_key, naming.tile_result_key, naming.tile_drift_key)
+
+
 def _objects(plan: Plan) -> set[str]:
     keys = {naming.model_key(plan.card.digest)}
+    if plan.card.reference is not None:
+        keys.add(naming.points_key(plan.card.reference.points_sha256))
     for job in plan.tile_jobs():
-        keys |= {
-            naming.tile_raster_key(job.grid, job.tile, job.key),
-            naming.tile_result_key(job.grid, job.tile, job.key),
-        }
+        keys |= {make(job.grid, job.tile, job.key) for make in _TILE_OBJECTS}
     return keys
 
 
@@ -120,12 +123,12 @@ def describe_aoi(document: dict[str, Any], name: str, max_km2: float, max_vertic
 def describe_models() -> list[Answer]:
     """Every version of every registered model that this code can use."""
     found = []
-    for ref in list_models(settings()):
+    for model in list_models(settings()):
         try:
-            card = load_card(ref.href)
-        except GeoCropError:
+            card = load_card(str(fetch(model, settings())))
+        except DataError:
             continue
-        found.append({"ref": msgspec.to_builtins(ref), "card": msgspec.to_builtins(card), "digest": card.digest})
+        found.append({"model": msgspec.to_builtins(model), "card": msgspec.to_builtins(card)})
     return found
 
 

@@ -2,10 +2,9 @@
 
 import csv
 import io
-import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -14,10 +13,11 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from steps.areas import pixel_areas, shifted
-from steps.errors import UsageError
+from steps.errors import CatalogError, UsageError
 from steps.layers import read_window
 from steps.model.card import NODATA_CLASS
 from steps.model.job import RasterRef
+from steps.published import absolute, as_file, read_item
 
 _BLOCK_PX = 2048
 """Pixels per side of what is read at once; some 200 MB are needed for it."""
@@ -87,7 +87,13 @@ def compare_maps(before: str, after: str) -> Comparison:
     The second is brought to that grid by nearest neighbour. Raises UsageError when they are no class maps, share no
     class or do not overlap.
     """
-    first, second = map_path(before), map_path(after)
+    with as_file(map_path(before)) as first, as_file(map_path(after)) as second:
+        return _compare(str(first), str(second), (before, after))
+
+
+def _compare(first: str, second: str, given: tuple[str, str]) -> Comparison:
+    """The matrix of two files; `given` is what the user calls them."""
+    before, after = given
     hectares = np.zeros((_CODES, _CODES))
     try:
         with rasterio.open(first) as source, rasterio.open(second) as other:
@@ -105,14 +111,20 @@ def compare_maps(before: str, after: str) -> Comparison:
 
 
 def map_path(text: str) -> str:
-    """The class map of a path: itself, or the `map` asset of an item; raises UsageError."""
-    if not text.endswith(".json"):
+    """The class map of a path, s3:// or web address: itself, or the `map` asset of an item; raises UsageError."""
+    if not text.partition("?")[0].endswith(".json"):
         return text
+    item = absolute(text)
     try:
-        href = json.loads(Path(text).read_text(encoding="utf-8"))["assets"]["map"]["href"]
-        return href if "://" in href or href.startswith("/") else str((Path(text).parent / href).resolve())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{text} is no item of a map: {error!r}", "give map.tif or its item.json") from error
+        href = read_item(item)["assets"]["map"]["href"]
+        is_absolute = href.startswith("/") or "://" in href
+    except (KeyError, TypeError, AttributeError, CatalogError, UsageError) as error:
+        raise UsageError(f"{text} is no item of a map: {error}", "give map.tif or its item.json") from error
+    if is_absolute:
+        return str(href)
+    scheme, _, place = item.rpartition("://")
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(place), href))
+    return f"{scheme}://{joined}" if scheme else joined
 
 
 def _check_map(source: DatasetReader, name: str) -> None:

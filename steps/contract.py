@@ -32,6 +32,9 @@ class Parameter:
     positional: bool = False
     choices: tuple[str, ...] = ()
     metavar: str = ""
+    least: float | None = None
+    """Of a number; None: no bound."""
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ _STORE = Parameter(name="store", required=True, metavar="STORE", help="the store
 _JOB = Parameter(name="job", positional=True, metavar="JOB", help="job id, as `geocrop status` lists it")
 _PLAN = Parameter(name="plan", required=True, metavar="FILE", help="the plan, as the step `plan` wrote it")
 _WORKERS = Parameter(
-    name="workers", kind="integer", default=0, help="worker processes; 0: as many as cores and memory allow"
+    name="workers", kind="integer", default=0, least=0, help="worker processes; 0: as many as cores and memory allow"
 )
 _SEASON = Parameter(
     name="season", required=True, metavar="START/END", help="first and last day, as 2018-09-01/2019-08-31"
@@ -80,15 +83,35 @@ _MAP = (
     _OUT,
     Parameter(name="name", default="", help="name of the area; default: the file's"),
     Parameter(name="crs", default="", metavar="EPSG", help="output CRS, as EPSG:3035; default: the AOI's UTM zone"),
-    Parameter(name="tile-size", kind="integer", default=1024, help="pixels per side of a tile"),
-    Parameter(name="min-coverage", kind="number", default=0.95, help="least share of the AOI mapped to succeed"),
-    Parameter(name="max-cloud", kind="number", default=100.0, help="leave out scenes cloudier than this percentage"),
+    Parameter(name="tile-size", kind="integer", default=1024, least=64, most=4096, help="pixels per side of a tile"),
+    Parameter(
+        name="min-coverage",
+        kind="number",
+        default=0.95,
+        least=0,
+        most=1,
+        help="least share of the AOI mapped to succeed",
+    ),
+    Parameter(
+        name="max-cloud",
+        kind="number",
+        default=100.0,
+        least=0,
+        most=100,
+        help="leave out scenes cloudier than this percentage",
+    ),
     Parameter(name="strict-scenes", kind="flag", help="fail a tile when one of its scenes cannot be read"),
     Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
     Parameter(name="probabilities", kind="flag", help="keep the probability of every class"),
     Parameter(name="mask", default="", metavar="RASTER", help="leave pixels unmapped where this raster is 0"),
     Parameter(
-        name="min-unit", kind="integer", default=0, metavar="PIXELS", help="also write a map without smaller patches"
+        name="min-unit",
+        kind="integer",
+        default=0,
+        least=0,
+        most=2500,
+        metavar="PIXELS",
+        help="also write a map whose smaller patches dissolve, ring by ring, into the commonest kept neighbour",
     ),
     Parameter(name="layer", kind="list", metavar="NAME=RASTER", help="a raster that the model asks for; repeatable"),
     Parameter(name="baseline", default="", metavar="RASTER", help="Dynamic World of the year, to compare with"),
@@ -100,6 +123,42 @@ _EXTRAS = (
     Parameter(
         name="parcels", default="", metavar="FILE", help="majority class and confidence of each of these polygons"
     ),
+)
+
+_LABELS = (
+    Parameter(name="labels", default="", metavar="FILE", help="points or polygons, or a label raster"),
+    Parameter(
+        name="table",
+        default="",
+        metavar="FILE",
+        help="instead: ready-made features (Parquet or CSV), no scenes",
+    ),
+    Parameter(name="label-column", default="class", help="column of the class"),
+    Parameter(
+        name="label-threshold",
+        default="",
+        metavar="OTHER,V,CLASS",
+        help="cut a continuous raster in two, as other,50,forest",
+    ),
+    Parameter(name="season", default="", metavar="START/END", help="with --labels: first and last day"),
+    Parameter(name="catalog", default="", metavar="URL-or-PATH", help="with --labels: where the scenes are"),
+    _CATALOG[1],
+    Parameter(
+        name="crs",
+        default="",
+        metavar="EPSG",
+        help="grid of the features (default: the labels' UTM zone), or CRS of a table's x and y",
+    ),
+    Parameter(name="legend", default="", metavar="FILE", help="label to class code, name and colour (CSV or JSON)"),
+    Parameter(
+        name="max-cloud",
+        kind="number",
+        default=100.0,
+        least=0,
+        most=100,
+        help="leave out scenes cloudier than this percentage",
+    ),
+    Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
 )
 
 COMMANDS: tuple[Command, ...] = (
@@ -160,9 +219,13 @@ COMMANDS: tuple[Command, ...] = (
         name="compare",
         summary="transition matrix between two class maps",
         parameters=(
-            Parameter(name="before", positional=True, metavar="A", help="class map or its item.json"),
-            Parameter(name="after", positional=True, metavar="B", help="class map or its item.json"),
-            Parameter(name="csv", default="", metavar="FILE", help="also write the matrix as CSV"),
+            Parameter(
+                name="before", positional=True, metavar="A", help="class map or its item.json: path, s3:// or URL"
+            ),
+            Parameter(
+                name="after", positional=True, metavar="B", help="class map or its item.json: path, s3:// or URL"
+            ),
+            Parameter(name="csv", default="", metavar="FILE", help="also write the transitions as CSV, a line each"),
         ),
     ),
     Command(
@@ -217,36 +280,61 @@ COMMANDS: tuple[Command, ...] = (
         name="train",
         summary="train a model from labelled points, polygons or a raster",
         parameters=(
-            Parameter(name="labels", required=True, metavar="FILE", help="points or polygons, or a label raster"),
-            Parameter(name="label-column", default="class", help="column of the class"),
-            Parameter(
-                name="label-threshold",
-                default="",
-                metavar="OTHER,V,CLASS",
-                help="cut a continuous raster in two, as other,50,forest",
-            ),
-            _SEASON,
-            *_CATALOG,
+            *_LABELS,
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
             Parameter(
-                name="crs", default="", metavar="EPSG", help="grid of the features; default: the labels' UTM zone"
+                name="search-seconds",
+                kind="number",
+                default=0.0,
+                least=0,
+                most=86400,
+                metavar="SECONDS",
+                help="search for better parameters of the learner for about so long; 0: use the usual ones",
             ),
-            Parameter(
-                name="legend", default="", metavar="FILE", help="label to class code, name and colour (CSV or JSON)"
-            ),
-            Parameter(
-                name="max-cloud", kind="number", default=100.0, help="leave out scenes cloudier than this percentage"
-            ),
-            Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
             _WORKERS,
         ),
         example="geocrop train --labels parcels.gpkg --label-column crop --season 2018-09-01/2019-08-31 "
         "--catalog catalogs/flanders --name crops",
     ),
     Command(
+        name="evaluate",
+        summary="score a model on labels that it was not trained on",
+        parameters=(
+            Parameter(name="model", positional=True, metavar="MODEL", help="folder, name, name@alias or name/version"),
+            *_LABELS,
+            Parameter(name="json", default="", metavar="FILE", help="also write all numbers as JSON"),
+            _WORKERS,
+        ),
+        example="geocrop evaluate crops@champion --labels new-parcels.gpkg --label-column crop "
+        "--season 2019-09-01/2020-08-31 --catalog catalogs/flanders",
+    ),
+    Command(
+        name="promote",
+        summary="pin a model as the next champion, unless it is worse than the champion",
+        parameters=(
+            Parameter(name="name", positional=True, default="", metavar="NAME", help="model of the registry"),
+            Parameter(name="version", positional=True, default="", metavar="VERSION", help="default: its challenger"),
+            Parameter(
+                name="folder",
+                default="gitops/models",
+                help="the file NAME.json that pins it is written here, to commit",
+            ),
+            Parameter(
+                name="check",
+                default="",
+                metavar="FILE",
+                help="instead: make the comparison for such a file, as CI does",
+            ),
+            Parameter(
+                name="apply", default="", metavar="FILE", help="instead: check, then make the version NAME@champion"
+            ),
+        ),
+        example="geocrop promote crops 3",
+    ),
+    Command(
         name="models",
-        summary="list the models of the registry",
+        summary="list the models of the registry: aliases, scores, drift of the last map",
         parameters=(Parameter(name="json", kind="flag", help="print JSON"),),
     ),
     Command(

@@ -5,6 +5,7 @@ would otherwise hand the work back to the cluster's scheduler. 20 m bands stay a
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import xarray as xr
 from rasterio.enums import Resampling
 
 from steps.errors import SceneError
-from steps.model.grid import TileId
+from steps.model.grid import TileGrid, TileId
 from steps.model.job import TileJob
 from steps.model.scene import SCL, Asset, Scene
 from steps.placement import Lattice, tile_lattice
@@ -27,8 +28,10 @@ _COARSE = 1.5
 """Bands whose pixels are at least this many of the grid's wide are kept at twice the grid's."""
 _REMOTE_THREADS = 8
 """Waiting for a server takes no core."""
-_FOLLOWING = 16
+_FOLLOWING = 32
 """Tiles ahead that blocks are kept for."""
+_BLOCK_M = 20_480.0
+"""Side of the largest usual block: 1024 pixels of 20 m."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ def load_cube(
     supply = supply or process_supply()
     frame = tile_lattice(job.grid, job.tile, job.halo, rows)
     scenes = sorted(job.scenes, key=lambda scene: scene.solar_day)
-    later = tuple(_later(job, rows, following))
-    supply.scratch.serve([_owner(job, tile) for tile in (job.tile, *following[:_FOLLOWING])])
+    later = tuple(_later(job, rows, _near(job, following)))
+    supply.scratch.serve([_owner(job, tile) for tile in (job.tile, *following)])
     session = Session(_assets(scenes, job.card.spec.bands), supply, later)
     stack = _Stack.of(frame, scenes, *split_bands(job))
     stack.read(session, job.card.spec.resampling, threads)
@@ -133,12 +136,24 @@ def _owner(job: TileJob, tile: TileId) -> tuple[str, TileId]:
     return job.grid.id, tile
 
 
+def block_reach(grid: TileGrid, halo: int) -> int:
+    """Tiles farther from each other than this, in rows or columns, share no block."""
+    return math.ceil((_BLOCK_M + 2 * halo * grid.resolution) / grid.tile_m)
+
+
+def _near(job: TileJob, following: Sequence[TileId]) -> list[TileId]:
+    """Those of the next tiles that may need the same blocks, the soonest first."""
+    reach, (row, col) = block_reach(job.grid, job.halo), (job.tile.row, job.tile.col)
+    near = (tile for tile in following if max(abs(tile.row - row), abs(tile.col - col)) <= reach)
+    return list(itertools.islice(near, _FOLLOWING))
+
+
 def _later(job: TileJob, rows: slice, following: Sequence[TileId]) -> Iterator[Later]:
     """Who will need blocks of this strip again, the soonest first: the strips below it, and the next tiles."""
     if rows.stop < job.grid.size:
         below = slice(rows.stop, job.grid.size)
         yield Later(_owner(job, job.tile), tile_lattice(job.grid, job.tile, job.halo, below))
-    for tile in following[:_FOLLOWING]:
+    for tile in following:
         yield Later(_owner(job, tile), tile_lattice(job.grid, tile, job.halo))
 
 

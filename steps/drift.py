@@ -1,8 +1,8 @@
 """How far a mapped area has moved from the training samples, and whether the model should be trusted there. Pure.
 
 The population stability index compares shares by bin. A map has other shares of classes than training samples, which
-are picked by class; so each feature is compared with training samples whose classes are weighted as the map has them.
-What is left is how the same classes look, which is what a model relies on.
+are picked by class; so each feature is compared with training samples whose classes are weighted as the map has them,
+and which miss it no more often. What is left is how the same classes look, which is what a model relies on.
 """
 
 import csv
@@ -56,7 +56,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     psi: float
-    """Population stability index against training samples with the map's class shares."""
+    """Population stability index against training samples with the map's class shares, and no more missing values."""
     limit: float
     """What chance explains: the index between halves of the training samples, and of a sample as small as this."""
     weight: float
@@ -274,14 +274,27 @@ def expected(counts: np.ndarray, used: np.ndarray, mixture: np.ndarray) -> np.nd
     return found
 
 
-def mixed_psi(mapped: np.ndarray, trained: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """float64 (feature): index of counts (class, feature, BINS) against others, with the class shares of the first.
+def as_missing(trained: np.ndarray, mapped: np.ndarray) -> np.ndarray:
+    """float64 (feature, BINS): training shares with no more missing values than the map has.
 
-    Classes without a sample in the second are left out: nothing is known of how they look.
+    A model has seen a feature with its values as without; fewer gaps than in training are no drift.
+    """
+    gap = np.minimum(trained[:, MISSING], mapped[:, MISSING])
+    found = trained * ((1 - gap) / (1 - trained[:, MISSING]))[:, None]
+    found[:, MISSING] = gap
+    return np.asarray(found)
+
+
+def mixed_psi(mapped: np.ndarray, trained: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """float64 (feature): index of counts (class, feature, BINS) against others, as if these had what cannot be drift.
+
+    That are the class shares of the first, and no more missing values. Classes without a sample in the second are
+    left out: nothing is known of how they look.
     """
     sizes = mapped[:, 0].sum(axis=1) * (trained[:, 0].sum(axis=1) > 0)
     mixture = sizes / max(sizes.sum(), 1)
-    return psi(shares(mapped[sizes > 0].sum(axis=0), used), expected(trained, used, mixture))
+    now = shares(mapped[sizes > 0].sum(axis=0), used)
+    return psi(now, as_missing(expected(trained, used, mixture), now))
 
 
 def chance(samples: int, used: np.ndarray) -> np.ndarray:
@@ -333,7 +346,7 @@ _SIDES = ("trained", "mapped")
 
 def _unknown(trained: Trained, mapped: Mapped, classes: tuple[ClassShare, ...]) -> Drift:
     why = (
-        f"{mapped.tiles_unmeasured} tiles were made before the model could be compared"
+        f"{mapped.tiles_unmeasured} tiles were in the store before the model could be compared, map it into another one"
         if mapped.tiles_unmeasured
         else f"only {mapped.pixels} pixels were sampled, {LEAST} are needed"
     )
@@ -365,7 +378,8 @@ def _class_shares(trained: Trained, mapped: Mapped, classes: Sequence[ClassDef])
 def _features(trained: Trained, mapped: Mapped) -> tuple[FeatureDrift, ...]:
     """Every feature, worst first."""
     used, counts, pixels = trained.used, mapped.counts, mapped.pixels
-    before, now = expected(trained.counts, used, mapped.classes / pixels), shares(counts.sum(axis=0), used)
+    now = shares(counts.sum(axis=0), used)
+    before = as_missing(expected(trained.counts, used, mapped.classes / pixels), now)
     found, limit = psi(now, before), trained.usual + chance(pixels, used)
     weights = trained.weights / (trained.weights.sum() or 1.0)
     rise = _mean_bin(now) - _mean_bin(before)
@@ -420,8 +434,8 @@ def say(verdict: Verdict, outside: float, outside_trained: float, features: Sequ
 def direction(one: FeatureDrift) -> str:
     """In a word or two, where a feature moved to."""
     absent = one.missing - one.missing_trained
-    if abs(absent) >= 0.1 and abs(absent) * MISSING > abs(one.rise):
-        return "missing more often" if absent > 0 else "missing less often"
+    if absent >= 0.1 and absent * MISSING > abs(one.rise):
+        return "missing more often"
     return "other spread" if abs(one.rise) < 0.5 else "higher" if one.rise > 0 else "lower"
 
 

@@ -22,10 +22,10 @@ from steps.jobs import Workshop, carry_out, unfinished
 from steps.local import crew_of
 from steps.log import configure
 from steps.model.job import Coverage, MapRequest, Phase, Plan
-from steps.models import load_card, load_model
-from steps.prepare import make_plan, store_plan
+from steps.prepare import load_points, make_plan, store_plan
 from steps.publish import Extras
 from steps.records import open_records
+from steps.registry import pinned
 from steps.settings import Settings, settings
 from steps.store import open_store
 from steps.work import read_plan
@@ -70,9 +70,9 @@ def do_work(work: LocalWork, settings: Settings) -> LocalOutcome:
 def _planned(work: LocalWork, shop: Workshop) -> Plan:
     if work.resume and shop.store.exists(naming.plan_key(work.job)):
         return read_plan(shop.store, work.job)
-    card = load_card(work.request.model.href)
-    plan = msgspec.structs.replace(make_plan(work.request, card, probe=work.probe), job=work.job)
-    store_plan(plan, load_model(work.request.model.href, card), shop.store)
+    model = pinned(work.request.model, shop.settings)
+    plan = msgspec.structs.replace(make_plan(work.request, model.card, probe=work.probe), job=work.job)
+    store_plan(plan, model.model_bytes, shop.store, load_points(str(model.folder), model.card))
     _log.info("job.planned", job=work.job, tiles=len(plan.tiles), scenes=len(plan.scenes))
     return plan
 

@@ -13,6 +13,11 @@ GeoCropError
     └── StoreError
 """
 
+import errno
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the operating system says when there is no room: later there may be."""
+
 
 class GeoCropError(Exception):
     """`what` names the item that failed, `remedy` says what to do about it."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from steps.errors import DataError, GeoCropError, TryAgainError
 from steps.model.grid import TileId
-from steps.model.job import Coverage, MapOptions, Phase, Reason, SceneFault
+from steps.model.job import Coverage, MapOptions, Phase, Reason, SceneFault, TileFailed, TileOutcome
 
 
 def judge(
@@ -25,6 +26,27 @@ def judge(
         tiles={str(tile): reason for tile, reason in tiles.items()},
         excluded=_distinct(excluded),
     )
+
+
+def failure(job: str, coverage: Coverage, outcomes: Mapping[TileId, TileOutcome]) -> GeoCropError:
+    """Why a job failed, and whether another try may help: it does not where all that failed was bad data."""
+    failed = [outcome for outcome in outcomes.values() if isinstance(outcome, TileFailed)]
+    reasons = ", ".join(reason for reason in coverage.pixels if reason is not Reason.MAPPED)
+    lost = sum(reason is Reason.WORKER_LOST for reason in coverage.tiles.values())
+    what = f"job {job} failed, {coverage.share:.1%} of the AOI mapped"
+    if failed:
+        what += f", {lost} tiles failed, {failed[0].tile} of them: {failed[0].error}"
+    elif coverage.excluded:
+        what += f", {reasons}: {coverage.excluded[0].error}"
+    else:
+        what += f": {reasons}"
+    if lost > len(failed) or any(one.exit_code == TryAgainError.exit_code for one in failed):
+        return TryAgainError(what, f"try again with: geocrop retry {job}")
+    if failed:
+        return DataError(what, f"correct that, then: geocrop retry {job}")
+    if Reason.READ_ERROR in coverage.pixels:
+        return TryAgainError(what, f"try again with: geocrop retry {job}")
+    return DataError(what, "choose another season, area or catalog")
 
 
 def _phase(share: float, options: MapOptions) -> Phase:

@@ -9,8 +9,10 @@ import structlog
 
 from steps.calibration import learn
 from steps.local import Crew, run_tiles
+from steps.map_notes import tell_map
 from steps.model.grid import TileId
 from steps.model.job import Coverage, JobRecord, Phase, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
+from steps.outbox import home_outbox
 from steps.progress import Advance, stage
 from steps.publish import Extras, gate_job, mosaic_job, publish_job
 from steps.records import Records
@@ -51,6 +53,8 @@ def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] 
         _end(record, shop, Phase.FAILED, error=f"{type(error).__name__}: {error}")
         raise
     _end(record, shop, coverage.phase, href=href)
+    if href:
+        tell_map(plan, coverage, shop.store, home_outbox(shop.settings), shop.settings)
     return coverage
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from steps.errors import LabelError
+from steps.errors import LabelError, UsageError
 from steps.model.card import NODATA_CLASS, ClassDef
 
 DYNAMIC_WORLD = (
@@ -75,10 +75,15 @@ class Legend:
 
 
 def read_legend(path: str) -> Legend:
-    """The legend of a CSV or JSON file; raises LabelError naming the file and the line or label."""
+    """The legend of a CSV or JSON file; raises LabelError naming the file and the line or label.
+
+    UsageError for a file that cannot be opened.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"legend {path} cannot be read: {error.strerror}", "check the path") from error
+    except ValueError as error:
         raise LabelError(f"legend {path} cannot be read: {error}", "give a CSV or JSON file in UTF-8") from error
     return parse_legend(text, path)
 
@@ -92,9 +97,19 @@ def parse_legend(text: str, name: str = "legend") -> Legend:
 
 
 def make_legend(labels: Iterable[object]) -> Legend:
-    """The legend of labels that came without one: codes from 1 in order of the labels, default colours."""
+    """The legend of labels that came without one: codes from 1, default colours.
+
+    Whole numbers come first, by value; then names, padded with zeros on the left to nine characters, so that of names
+    that short the shorter comes first.
+    """
     spelt = sorted({_spell(label) for label in labels}, key=lambda label: (not label.isdecimal(), label.zfill(9)))
     return _assemble([_Row(label, None, label, "") for label in spelt], "the labels")
+
+
+def legend_of(classes: Sequence[ClassDef]) -> Legend:
+    """The legend of labels that are a model's class names or codes."""
+    codes = {**{str(entry.code): entry.code for entry in classes}, **{_spell(one.name): one.code for one in classes}}
+    return Legend(tuple(classes), codes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from steps.model.grid import TileId
 from steps.model.job import Plan, TileFailed, TileOutcome
@@ -68,21 +68,25 @@ def batches_of(ids: Sequence[TileId], workers: int) -> Iterator[tuple[TileId, ..
 def _run_on_cluster(
     plan: Plan, batches: Sequence[tuple[TileId, ...]], store_url: str, crew: Crew, on_done: OnDone
 ) -> None:
+    keys = {tile.tile: plan.tile_job(tile).key for tile in plan.tiles}
+    calls = [(store_url, plan.job, batch, crew.threads) for batch in batches]
+    for number, found in on_cluster(crew, map_batch, calls):
+        lost = isinstance(found, BaseException)
+        for outcome in [_lost(tile, keys[tile], found) for tile in batches[number]] if lost else found:
+            on_done(outcome)
+
+
+def on_cluster(crew: Crew, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    """Do a task with each of some arguments in worker processes; number and result of each call as it ends.
+
+    In place of a result stands the error of a call that failed, or whose worker died too often.
+    """
     from distributed import as_completed  # noqa: PLC0415 - takes a second to import
 
-    keys = {tile.tile: plan.tile_job(tile).key for tile in plan.tiles}
     with _client(crew) as client:
-        futures = {
-            client.submit(map_batch, store_url, plan.job, batch, crew.threads, pure=False, retries=0): batch
-            for batch in batches
-        }
+        futures = {client.submit(task, *call, pure=False, retries=0): number for number, call in enumerate(calls)}
         for future in as_completed(futures):
-            if future.exception() is None:
-                outcomes = future.result()
-            else:
-                outcomes = [_lost(tile, keys[tile], future.exception()) for tile in futures[future]]
-            for outcome in outcomes:
-                on_done(outcome)
+            yield futures[future], future.exception() or future.result()
 
 
 def _lost(tile: TileId, key: str, error: BaseException) -> TileFailed:

@@ -1,11 +1,9 @@
 """Structured logging on standard error: an event name plus fields, never prose."""
 
-import contextlib
 import logging
 import re
 import sys
-import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -38,18 +36,6 @@ def configure(settings: Settings) -> None:
     _take_over_libraries(renderers)
 
 
-@contextlib.contextmanager
-def timed(event: str, **fields: object) -> Iterator[dict[str, object]]:
-    """Log `{event}.done` with the seconds it took, or `{event}.failed`; fields may be added on the way."""
-    log, start = structlog.get_logger(), time.monotonic()
-    try:
-        yield fields
-    except BaseException as error:
-        log.error(f"{event}.failed", seconds=_since(start), error=f"{type(error).__name__}: {error}", **fields)
-        raise
-    log.info(f"{event}.done", seconds=_since(start), **fields)
-
-
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank fields with secret names, and signed parts of URLs in all others, however deep."""
     return {name: _hidden(name, value) for name, value in event.items()}
@@ -65,10 +51,6 @@ def _hidden(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return _USERINFO.sub(rf"\1{_HIDDEN}\2", _SIGNATURE.sub(rf"\1{_HIDDEN}", str(value)))
-
-
-def _since(start: float) -> float:
-    return round(time.monotonic() - start, 3)
 
 
 _SHARED: tuple[Any, ...] = (
@@ -99,6 +81,7 @@ def _take_over_libraries(renderers: tuple[Any, ...]) -> None:
     root.handlers = [handler, *(one for one in root.handlers if not isinstance(one, _StandardError))]
     root.setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each retry, in prose
 
 
 class _StandardError(logging.Handler):

@@ -38,6 +38,11 @@ def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.tif"
 
 
+def tile_drift_key(grid: TileGrid, tile: TileId, key: str) -> str:
+    """A sample of the tile's features, by the bins of its model's reference."""
+    return f"tiles/{grid.id}/{tile}/{key}.drift.npz"
+
+
 def tile_result_key(grid: TileGrid, tile: TileId, key: str) -> str:
     """Written last: where it exists, the tile is done."""
     return f"tiles/{grid.id}/{tile}/{key}.json"
@@ -48,6 +53,11 @@ def model_key(model_digest: str) -> str:
     return f"models/{model_digest}/model.json"
 
 
+def points_key(sha256: str) -> str:
+    """What a model was trained on, by the digest of the file: the map is compared with it."""
+    return f"models/points/{sha256}.npz"
+
+
 def map_key(job: str, name: str) -> str:
     """A file of a published map, as `map.tif`, `confidence.tif`, `item.json`, `report.html`."""
     return f"maps/{job}/{name}"
@@ -56,6 +66,14 @@ def map_key(job: str, name: str) -> str:
 def item_key(job: str) -> str:
     """Written last: where it exists, the map is published."""
     return map_key(job, "item.json")
+
+
+OUTBOX = "outbox/"
+"""What waits to be told to the model registry."""
+
+
+def outbox_key(job: str, kind: str) -> str:
+    return f"{OUTBOX}{job}.{kind}.json"
 
 
 def baseline_key(year: int) -> str:

@@ -4,6 +4,8 @@ Kept with every model, so that two models can be compared on identical folds, sa
 """
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ class OutOfFold:
     """One prediction per sample, by a learner whose training held none of the sample's group."""
 
     ids: np.ndarray
-    """uint64 (n): the sample's pixel and label, hashed; the same in every model trained on it."""
+    """uint64 (n): the sample's pixel (of a table: its features), hashed; the same in every model trained on it."""
     folds: np.ndarray
     """int16 (n): the fold that the sample was held out in."""
     groups: np.ndarray
@@ -41,17 +43,17 @@ class OutOfFold:
 _FIELDS = OutOfFold.__dataclass_fields__
 
 
-def save_oof(path: Path, oof: OutOfFold) -> None:
-    """Write a model's out-of-fold predictions, compressed."""
+def encode_oof(oof: OutOfFold) -> bytes:
+    """The file of a model's out-of-fold predictions, compressed."""
     packed = io.BytesIO()
     np.savez_compressed(packed, **{name: getattr(oof, name) for name in _FIELDS})
-    path.write_bytes(packed.getvalue())
+    return packed.getvalue()
 
 
 def load_oof(path: Path) -> OutOfFold:
     """Raises ModelError when the file is not there, or is none."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             return OutOfFold(**{name: kept[name] for name in _FIELDS})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{path} holds no out-of-fold predictions", "train the model again") from error

@@ -229,6 +229,11 @@ def check_fit(card: ModelCard, season: Season, options: MapOptions) -> None:
 
 
 def _check_layers(card: ModelCard, options: MapOptions) -> None:
+    if not card.spec.mappable:
+        raise ModelError(
+            f"model {card.name} was trained on a ready-made table: nothing makes its features of scenes",
+            "train one from labels with `geocrop train --labels`",
+        )
     names = [layer.name for layer in card.spec.layers]
     if missing := [name for name in names if name not in options.layers]:
         raise ModelError(f"model {card.name} needs the layer {missing[0]}", f"give it with --layer {missing[0]}=RASTER")

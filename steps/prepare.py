@@ -1,9 +1,13 @@
 """From a request to a plan: search, probe, plan; and the plan's first files in the store."""
 
+from pathlib import Path
+
 import msgspec
 
 from steps import naming
 from steps.aoi import search_boxes
+from steps.drift_reference import POINTS_FILE, check_points
+from steps.errors import ModelError
 from steps.model.card import ModelCard
 from steps.model.job import MapRequest, OffsetVerdict, Plan
 from steps.model.scene import Scene
@@ -43,13 +47,34 @@ def probed(scenes: list[Scene], request: MapRequest, *, probe: bool) -> tuple[li
     return apply_verdicts(scenes, verdicts), verdicts
 
 
-def store_plan(plan: Plan, model_bytes: bytes, store: Store) -> None:
-    """Put all that a tile needs into the store: the model first, the plan last."""
-    key = naming.model_key(plan.card.digest)
-    if not store.exists(key):
-        store.put_bytes(key, model_bytes)
+def load_points(href: str, card: ModelCard) -> bytes | None:
+    """What a model's folder keeps of its training samples; None for a model without a reference.
+
+    Raises ModelError when the file is missing, or is not the one that the card names.
+    """
+    if card.reference is None:
+        return None
+    path = Path(href) / POINTS_FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", "train or fetch the model again") from error
+    check_points(data, card.reference, str(path))
+    return data
+
+
+def store_plan(plan: Plan, model_bytes: bytes, store: Store, points: bytes | None = None) -> None:
+    """Put all that a tile needs into the store: the model and its points first, the plan last."""
+    _put_new(naming.model_key(plan.card.digest), model_bytes, store)
+    if points is not None and plan.card.reference is not None:
+        _put_new(naming.points_key(plan.card.reference.points_sha256), points, store)
     store.put_bytes(naming.request_key(plan.job), msgspec.json.encode(plan.request))
     store.put_bytes(naming.plan_key(plan.job), encode_plan(plan))
+
+
+def _put_new(key: str, data: bytes, store: Store) -> None:
+    if not store.exists(key):
+        store.put_bytes(key, data)
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -18,6 +18,9 @@ from steps import naming
 from steps.aoi import geodesic_km2
 from steps.areas import AreaRow, area_table
 from steps.disagreement import Disagreement, disagreement
+from steps.drift import Drift, properties
+from steps.drift_files import DRIFT_CSV, map_drift, write_drift
+from steps.drift_report import drift_warnings, render_drift
 from steps.footprint import Footprint
 from steps.gate import judge
 from steps.generalise import generalise
@@ -32,7 +35,7 @@ from steps.seams import seam_score
 from steps.stac import MapFacts, MapFile, MapRaster, map_item
 from steps.store import Store
 from steps.work import read_outcomes
-from steps.zones import parcel_table, parcels_of, zone_table, zones_of
+from steps.zones import parcel_table, parcels_of, read_polygons, zone_table, zones_of
 
 FACTS = "facts.json"
 
@@ -48,13 +51,12 @@ class Extras:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "Extras":
-        """From `--legend`, `--zones` and `--parcels`; a legend that cannot be read is refused before any work."""
+        """From `--legend`, `--zones` and `--parcels`; a file that cannot be used is refused before any work."""
         legend = read_legend(arguments.legend) if arguments.legend else Legend((), {})
-        return cls(
-            classes=legend.classes,
-            zones=getattr(arguments, "zones", ""),
-            parcels=getattr(arguments, "parcels", ""),
-        )
+        zones, parcels = getattr(arguments, "zones", ""), getattr(arguments, "parcels", "")
+        for path in filter(None, (zones, parcels)):
+            read_polygons(path)
+        return cls(classes=legend.classes, zones=zones, parcels=parcels)
 
     def named(self, classes: Sequence[ClassDef]) -> tuple[ClassDef, ...]:
         """The model's classes, with the names and colours of the user's legend."""
@@ -133,40 +135,59 @@ def _mosaic_facts(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of a map when it is published."""
+
+    coverage: Coverage
+    outcomes: Mapping[TileId, TileOutcome]
+    facts: MosaicFacts
+    drift: Drift | None
+
+
 def publish_job(plan: Plan, store: Store, coverage: Coverage, extras: Extras) -> str:
-    """Areas, tables, style and report, then the item; its address."""
+    """Areas, tables, style, drift and report, then the item; its address."""
     facts = msgspec.json.decode(store.get_bytes(naming.map_key(plan.job, FACTS)), type=MosaicFacts)
+    outcomes = read_outcomes(plan, store)
     with contextlib.ExitStack() as stack:
         rasters = {
             name: stack.enter_context(store.local_path(naming.map_key(plan.job, f"{name}.tif")))
             for name in facts.layers
         }
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="geocrop-publish-")))
+        found = _Found(coverage, outcomes, facts, map_drift(plan, outcomes, store, rasters["map"], facts.classes))
         tables = _write_tables(folder, rasters, facts, extras)
-        (folder / "areas.csv").write_text(_areas_csv(facts.areas), encoding="utf-8")
-        (folder / "map.qml").write_text(qml_style(facts.classes), encoding="utf-8")
-        (folder / "coverage.json").write_bytes(msgspec.json.format(msgspec.json.encode(coverage)))
+        _write_facts(folder, found)
         files = [_file(name, path) for name, path in rasters.items()]
         files += [_file(_asset_name(path), path) for path in sorted(folder.iterdir())]
-        files.append(_model_file(plan, store))
-        report = render_report(_context(plan, store, coverage, facts, rasters, tables, files))
+        files += _model_files(plan, store)
+        report = render_report(_context(plan, found, rasters, tables, files))
         (folder / "report.html").write_text(report, encoding="utf-8")
         files.append(_file("report", folder / "report.html"))
         for path in sorted(folder.iterdir()):
             store.put_file(naming.map_key(plan.job, path.name), path)
-    return _put_item(plan, store, coverage, facts, files)
+    return _put_item(plan, store, found, files)
 
 
-def _put_item(plan: Plan, store: Store, coverage: Coverage, facts: MosaicFacts, files: Sequence[MapFile]) -> str:
+def _write_facts(folder: Path, found: _Found) -> None:
+    (folder / "areas.csv").write_text(_areas_csv(found.facts.areas), encoding="utf-8")
+    (folder / "map.qml").write_text(qml_style(found.facts.classes), encoding="utf-8")
+    (folder / "coverage.json").write_bytes(msgspec.json.format(msgspec.json.encode(found.coverage)))
+    if found.drift:
+        write_drift(found.drift, folder)
+
+
+def _put_item(plan: Plan, store: Store, found: _Found, files: Sequence[MapFile]) -> str:
     item = map_item(
         plan,
         MapFacts(
-            coverage=coverage,
-            outcomes=read_outcomes(plan, store),
+            coverage=found.coverage,
+            outcomes=found.outcomes,
             files=files,
-            raster=facts.raster,
-            areas={row.code: row.hectares for row in facts.areas},
-            classes=facts.classes,
+            raster=found.facts.raster,
+            areas={row.code: row.hectares for row in found.facts.areas},
+            classes=found.facts.classes,
+            drift=properties(found.drift) if found.drift else {},
             created=dt.datetime.now(dt.UTC),
         ),
     )
@@ -182,17 +203,20 @@ def _file(name: str, path: Path) -> MapFile:
     return MapFile(name=name, href=f"./{path.name}", size=path.stat().st_size, sha256=sha.hexdigest())
 
 
-def _model_file(plan: Plan, store: Store) -> MapFile:
-    """The model, where the store keeps it, so that the map can be made again."""
-    key = naming.model_key(plan.card.digest)
-    return MapFile(name="model", href=f"../../{key}", size=store.size(key), sha256=plan.card.model_sha256)
+def _model_files(plan: Plan, store: Store) -> Iterator[MapFile]:
+    """The model and what it was compared by, where the store keeps them, so that the map can be made again."""
+    key, reference = naming.model_key(plan.card.digest), plan.card.reference
+    yield MapFile(name="model", href=f"../../{key}", size=store.size(key), sha256=plan.card.model_sha256)
+    if reference and store.exists(key := naming.points_key(reference.points_sha256)):
+        yield MapFile(name="points", href=f"../../{key}", size=store.size(key), sha256=reference.points_sha256)
 
 
 def _asset_name(path: Path) -> str:
     """Asset key of a file: its stem; a style is `style`, a further format of a table has it in its key."""
     if path.suffix == ".qml":
         return "style"
-    return f"{path.stem}-gpkg" if path.suffix == ".gpkg" else path.stem
+    further = path.suffix == ".gpkg" or path.name == DRIFT_CSV
+    return f"{path.stem}-{path.suffix[1:]}" if further else path.stem
 
 
 def _areas_csv(rows: Sequence[AreaRow]) -> str:
@@ -214,19 +238,14 @@ def _write_tables(folder: Path, rasters: Mapping[str, Path], facts: MosaicFacts,
     return tables
 
 
-def _context(  # noqa: PLR0913, PLR0917 - a report shows all there is
-    plan: Plan,
-    store: Store,
-    coverage: Coverage,
-    facts: MosaicFacts,
-    rasters: Mapping[str, Path],
-    tables: Sequence[DataTable],
-    files: Sequence[MapFile],
+def _context(
+    plan: Plan, found: _Found, rasters: Mapping[str, Path], tables: Sequence[DataTable], files: Sequence[MapFile]
 ) -> ReportContext:
+    facts, drift = found.facts, found.drift
     return ReportContext(
         plan=plan,
-        coverage=coverage,
-        outcomes=read_outcomes(plan, store),
+        coverage=found.coverage,
+        outcomes=found.outcomes,
         areas={row.code: row.hectares for row in facts.areas},
         classes=facts.classes,
         pictures=report_pictures(rasters, facts.classes),
@@ -237,6 +256,8 @@ def _context(  # noqa: PLR0913, PLR0917 - a report shows all there is
         disagreement=_disagreement_table(facts),
         tables=tables,
         files=files,
+        fit=render_drift(drift, facts.classes) if drift else None,
+        warnings=drift_warnings(drift),
     )
 
 

@@ -98,6 +98,8 @@ class ReportContext:
     """Zones and parcels."""
     warnings: Sequence[str] = ()
     """What else readers must know, a sentence each."""
+    fit: Html | None = None
+    """How far the area is from what the model was trained on: the section of `steps.drift_report`."""
     files: Sequence[MapFile] = ()
     attribution: Sequence[str] = ()
     """Of further data."""
@@ -105,7 +107,7 @@ class ReportContext:
 
 def render_report(context: ReportContext) -> str:
     """The report as an HTML document."""
-    body = tag("main", [part for part in (section(context) for section in _SECTIONS) if part])
+    body = tag("main", [part for part in (render(context) for render in _SECTIONS) if part])
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -156,11 +158,13 @@ def _day(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
-def _hex(colour: str) -> str:
+def colour_of(colour: str) -> str:
+    """Six hex digits as CSS; another colour for what is none."""
     return f"#{colour}" if re.fullmatch("[0-9A-Fa-f]{6}", colour) else f"#{EXTRA_COLOUR}"
 
 
-def _section(title: str, *content: Content, name: str, lead: Content = None) -> Html:
+def section(title: str, *content: Content, name: str, lead: Content = None) -> Html:
+    """A section of the report; `name` is its anchor."""
     intro = tag("p", lead, class_="lead") if lead else None
     heading = tag("h2", title, id=name)
     return tag("section", tag("div", heading, intro, class_="heading"), content, aria_labelledby=name)
@@ -233,20 +237,20 @@ def _map(context: ReportContext) -> Html:
     beside = _picture(context, "composite", f"{_title(context)} in natural colour")
     lead = "Where there is no colour, nothing is mapped."
     if picture is None:
-        return _section("Map", _area_table(context), name="map", lead="No picture was made.")
+        return section("Map", _area_table(context), name="map", lead="No picture was made.")
     if beside is None:
         pair = tag("div", picture, _area_table(context), class_="split")
-        return _section("Map", pair, name="map", lead=lead)
-    named = tag("figure", beside, tag("figcaption", tag("strong", "Natural colour"), " ", tag("span", _COMPOSITE)))
+        return section("Map", pair, name="map", lead=lead)
+    colour = tag("figure", beside, tag("figcaption", tag("strong", "Natural colour"), " ", tag("span", _COMPOSITE)))
     mapped = tag("figure", picture, tag("figcaption", tag("strong", "Classes"), _class_key(context)))
-    return _section("Map", tag("div", mapped, named, class_="split even"), _area_table(context), name="map", lead=lead)
+    return section("Map", tag("div", mapped, colour, class_="split even"), _area_table(context), name="map", lead=lead)
 
 
 _COMPOSITE = "Median of the season's clear days."
 
 
 def _class_key(context: ReportContext) -> Html:
-    pairs = [(one.name, _hex(one.colour)) for one, area, _ in _by_area(context) if area]
+    pairs = [(one.name, colour_of(one.colour)) for one, area, _ in _by_area(context) if area]
     return tag("span", [tag("span", _swatch(colour), name) for name, colour in pairs], class_="key")
 
 
@@ -262,8 +266,8 @@ def _area_table(context: ReportContext) -> Html:
     most = max((share for _, _, share in ranked), default=1.0) or 1.0
     rows = [
         [
-            _named(_hex(one.colour), one.name),
-            charts.bar(share / most, _hex(one.colour)),
+            named(colour_of(one.colour), one.name),
+            charts.bar(share / most, colour_of(one.colour)),
             hectares(area),
             percent(share),
         ]
@@ -278,7 +282,8 @@ def _swatch(colour: str) -> Html:
     return tag("i", "", class_="swatch", style=f"background:{colour}", aria_hidden="true")
 
 
-def _named(colour: str, name: str) -> Html:
+def named(colour: str, name: str) -> Html:
+    """A name with a swatch of its colour."""
     return tag("span", _swatch(colour), tag("span", name), class_="named")
 
 
@@ -309,7 +314,7 @@ def _pictures(context: ReportContext) -> Html | None:
         if (layer != "reason" or context.coverage.share < 1)
         and (picture := _picture(context, layer, f"{title} of {_title(context)}. {says}", sharp=sharp))
     ]
-    return _section("Layers", tag("div", shown, class_="plates"), name="layers") if shown else None
+    return section("Layers", tag("div", shown, class_="plates"), name="layers") if shown else None
 
 
 _DISAGREEMENT = {
@@ -340,13 +345,13 @@ def _coverage(context: ReportContext) -> Html:
     label = "Coverage: " + ", ".join(f"{name} {percent(share)}" for name, share, _ in parts)
     hectare = context.raster.transform[0] ** 2 / 10_000
     rows = [
-        [_named(_reason_fill(reason), _REASONS[reason]), number(count), hectares(count * hectare),
+        [named(_reason_fill(reason), _REASONS[reason]), number(count), hectares(count * hectare),
          percent(count / total)]
         for reason, count in pixels.items()
     ]  # fmt: skip
     columns = {"Reason": False, "Pixels": True, "about ha": True, "Share": True}
     by_reason = tag("div", charts.stacked(parts, label), table("Pixels by reason", columns, rows, hidden=True))
-    return _section("Coverage", tag("div", by_reason, _tile_plot(context), class_="split even"),
+    return section("Coverage", tag("div", by_reason, _tile_plot(context), class_="split even"),
                     _excluded(context), name="coverage", lead=_coverage_lead(context))  # fmt: skip
 
 
@@ -407,7 +412,7 @@ def _scenes(context: ReportContext) -> Html:
     key = tag("p", [tag("span", tag("i", "", class_=f"dot {kind}", aria_hidden="true"), says) for kind, says in _KINDS],
               class_="key")  # fmt: skip
     chart = charts.timeline(plan.request.season, stems, label)
-    return _section("Scenes", chart, key, _offsets(context), _scene_table(plan.scenes), name="scenes", lead=lead)
+    return section("Scenes", chart, key, _offsets(context), _scene_table(plan.scenes), name="scenes", lead=lead)
 
 
 _KINDS = (("seen", "used"), ("cloudy", "more than 60 % cloud"), ("out", "left out in some tiles"))
@@ -456,14 +461,15 @@ def _scene_table(scenes: Sequence[Scene]) -> Html:
         for scene in scenes
     ]
     columns = {"Scene": False, "Solar day": False, "Cloud %": True, "Baseline": False, "Offset": True, "Source": False}
-    return _folded(f"All {_count(len(rows), 'scene')}", table("Scenes of the plan", columns, rows[:_ROWS], hidden=True))
+    return folded(f"All {_count(len(rows), 'scene')}", table("Scenes of the plan", columns, rows[:_ROWS], hidden=True))
 
 
 def _offset(scene: Scene) -> float:
     return next((asset.offset for band, asset in sorted(scene.assets.items()) if band != SCL), 0.0)
 
 
-def _folded(title: str, content: Html) -> Html:
+def folded(title: str, content: Html) -> Html:
+    """Content that readers unfold."""
     return tag("details", tag("summary", title), content)
 
 
@@ -475,8 +481,8 @@ def _trust(context: ReportContext) -> Html:
         f"{card.name}: {len(card.classes)} classes from a season of {card.spec.season_days} days in "
         f"{card.spec.periods} periods. Each score is of the split that it names."
     )
-    trained = _folded("How it was trained", _facts(card.trained)) if card.trained else None
-    return _section("Trust", scores, trained, _seams(context), _data_table(context.disagreement),
+    trained = folded("How it was trained", _facts(card.trained)) if card.trained else None
+    return section("Trust", scores, trained, _seams(context), _data_table(context.disagreement),
                     name="trust", lead=lead)  # fmt: skip
 
 
@@ -530,7 +536,7 @@ def _data_table(data: DataTable | None) -> Html | None:
     more = f"{len(data.rows) - _ROWS} more rows are in the files." if len(data.rows) > _ROWS else ""
     note = tag("p", " ".join((data.note, more)).strip(), class_="lead") if data.note or more else None
     made = table(data.title, dict(zip(data.columns, numeric, strict=True)), rows, hidden=len(rows) > _LONG)
-    return join([_folded(f"{data.title} ({number(len(data.rows))})", made) if len(rows) > _LONG else made, note])
+    return join([folded(f"{data.title} ({number(len(data.rows))})", made) if len(rows) > _LONG else made, note])
 
 
 def _value(value: str | int | float) -> str:
@@ -542,7 +548,7 @@ def _value(value: str | int | float) -> str:
 def _tables(context: ReportContext) -> Html | None:
     if not context.tables:
         return None
-    return _section("Zones and parcels", [_data_table(data) for data in context.tables], name="zones")
+    return section("Zones and parcels", [_data_table(data) for data in context.tables], name="zones")
 
 
 def _timings(context: ReportContext) -> Html | None:
@@ -557,7 +563,7 @@ def _timings(context: ReportContext) -> Html | None:
     )
     label = f"Histogram of tile times: from {min(seconds):.1f} to {max(seconds):.1f} seconds"
     chart = tag("figure", charts.histogram(seconds, "s", label), tag("figcaption", "Tiles by seconds"))
-    return _section("Work", tag("div", chart, _stages(done), class_="split even"), name="work", lead=lead)
+    return section("Work", tag("div", chart, _stages(done), class_="split even"), name="work", lead=lead)
 
 
 def _stages(done: Sequence[TileMapped | TileEmpty]) -> Html:
@@ -588,7 +594,7 @@ def _provenance(context: ReportContext) -> Html:
     files = [[tag("a", one.name, href=_local(one.href)), number(one.size), tag("code", one.sha256[:16])]
              for one in context.files]  # fmt: skip
     listed = table("Files", {"File": False, "Bytes": True, "SHA-256": False}, files) if files else None
-    return _section("Provenance", _facts(facts), listed, name="provenance",
+    return section("Provenance", _facts(facts), listed, name="provenance",
                     lead="The STAC item beside this report rebuilds the map: geocrop replay item.json")  # fmt: skip
 
 
@@ -619,6 +625,10 @@ def _footer(context: ReportContext) -> Html:
     return tag("footer", [tag("p", one) for one in given])
 
 
+def _fit(context: ReportContext) -> Html | None:
+    return context.fit
+
+
 _SECTIONS = (
-    _header, _warnings, _map, _pictures, _coverage, _scenes, _trust, _tables, _timings, _provenance,
+    _header, _warnings, _map, _pictures, _coverage, _scenes, _fit, _trust, _tables, _timings, _provenance,
 )  # fmt: skip

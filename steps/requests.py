@@ -12,13 +12,10 @@ from steps.layers import pin_raster
 from steps.model.aoi import Aoi, Season
 from steps.model.card import ModelCard
 from steps.model.job import MapOptions, MapRequest, RasterRef
-from steps.models import resolve
+from steps.registry import resolve
 from steps.scenes import absolute_catalog
 from steps.settings import Settings
 from steps.vectors import read_aoi
-
-_MAX_UNIT_PX = 2500
-"""25 ha; the memory of generalising grows with it."""
 
 
 def build_request(arguments: argparse.Namespace, settings: Settings) -> tuple[MapRequest, ModelCard]:
@@ -55,18 +52,14 @@ def epsg_of(text: str) -> int | None:
     if not text:
         return None
     number = text.upper().removeprefix("EPSG:")
-    if not number.isdecimal():
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
         raise UsageError(f"CRS {text!r} is not an EPSG code", "write it as EPSG:3035")
     return int(number)
 
 
 def _options(arguments: argparse.Namespace) -> MapOptions:
-    if not 0 <= arguments.min_coverage <= 1:
-        raise UsageError(f"--min-coverage {arguments.min_coverage} is not a share", "give a number from 0 to 1")
-    if arguments.tile_size < 64 or arguments.tile_size > 4096 or arguments.tile_size % 16:
+    if arguments.tile_size % 16:
         raise UsageError(f"--tile-size {arguments.tile_size} does not fit", "give a multiple of 16 from 64 to 4096")
-    if not 0 <= arguments.min_unit <= _MAX_UNIT_PX:
-        raise UsageError(f"--min-unit {arguments.min_unit} does not fit", f"give 0 to {_MAX_UNIT_PX} pixels")
     return MapOptions(
         epsg=epsg_of(arguments.crs),
         tile_size=arguments.tile_size,

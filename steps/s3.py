@@ -71,6 +71,7 @@ class S3Store:
 
     def __init__(self, client: Minio, bucket: str, prefix: str) -> None:
         self._client, self._bucket, self._prefix = client, bucket, prefix
+        self._has_bucket = False
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See Store."""
@@ -120,8 +121,20 @@ class S3Store:
     def size(self, key: str) -> int:
         """See Store."""
         with self._translated(key):
-            found: int = self._client.stat_object(bucket_name=self._bucket, object_name=self._name(key)).size or 0
-        return found
+            try:
+                return self._client.stat_object(bucket_name=self._bucket, object_name=self._name(key)).size or 0
+            except S3Error as error:
+                if str(error.code) in _MISSING:
+                    self._check_bucket()
+                raise
+
+    def _check_bucket(self) -> None:
+        """Raises UsageError when it is the bucket that is missing: HEAD is answered alike for it and for an object."""
+        with contextlib.suppress(S3Error):  # whoever may not ask for the bucket is not told of the object's absence
+            if not self._has_bucket and not self._client.bucket_exists(bucket_name=self._bucket):
+                what = f"{self.href('')}: there is no bucket {self._bucket} (NoSuchBucket)"
+                raise UsageError(what, _REMEDIES["NoSuchBucket"])
+        self._has_bucket = True
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""

@@ -1,342 +1,305 @@
-"""Labelled pixels: from polygons, points or a raster to a table of features."""
+"""Labelled pixels as a table: the features of training, made as mapping makes them, tile by tile.
 
-import contextlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+A tile's samples are kept under a key of all that they depend on, so that a run that was stopped goes on where it was.
+"""
+
+import io
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rasterio
-import rasterio.features
-import shapely
+import structlog
 from pyproj import Transformer
-from rasterio.errors import RasterioError
-from rasterio.transform import Affine
-from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from steps.aoi import parse_aoi
-from steps.errors import LabelError
-from steps.features import cores
-from steps.layers import pin_raster, read_window
-from steps.legend import Legend, make_legend, parse_legend
-from steps.model.aoi import Aoi
-from steps.model.grid import TileGrid, TileId
-from steps.model.job import Plan, RasterRef
+from steps.cube import block_reach
+from steps.errors import GeoCropError, LabelError, ReadError, SceneError, StoreError, TryAgainError
+from steps.labels import Labels, TileLabels
+from steps.local import Crew, on_cluster
+from steps.model.digest import digest
+from steps.model.grid import TileId
+from steps.model.job import Plan, TileJob
 from steps.progress import Advance
-from steps.tile import feature_strips
-from steps.vectors import read_features
-
-if TYPE_CHECKING:
-    import geopandas
+from steps.reader import Supply, process_supply
+from steps.scratch import Scratch
+from steps.table import SampleTable, joined, sample_ids
+from steps.tile import feature_strips, without_scene
 
 MAX_PER_GROUP = 50
 """Pixels taken of one parcel at most, so that large ones do not rule."""
-MIN_PER_CLASS = 5
-_BLOCK_PX = 8
-_MIN_INNER_PX = 12
-"""Polygons that would have fewer pixels without their edges keep them."""
-_SQUARE_PX = 64
-"""A continuous raster has no parcels: squares of this size are held out instead."""
+MIN_PER_CLASS = 10
+"""Fewer can neither be learned from nor held out."""
+_NAMED = 5
+"""Labels that a message names."""
+_BATCH = 8
+"""Tiles of a worker's call at least, where their places allow."""
+_BLOCKS_KEPT = 64 * 2**30
+"""Bytes of inflated blocks that wait on disk for tiles to come; never more than a quarter of what is free."""
 _SEED = 20_240_517
+_EQUAL_AREA = 6933
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class TileLabels:
-    """Labels on the pixels of a tile."""
+class Pixels:
+    """Labelled pixels of a tile, in raster order."""
 
-    codes: np.ndarray
-    """int16 (y, x): class code, -1 where there is no label."""
-    groups: np.ndarray
-    """int64 (y, x): parcel."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleTable:
-    """Labelled pixels with their features."""
-
-    features: np.ndarray
-    """float32 (n, feature)."""
+    rows: np.ndarray
+    """int64 (n)."""
+    cols: np.ndarray
     codes: np.ndarray
     """int64 (n): class codes."""
     groups: np.ndarray
-    """int64 (n): parcels; pixels of one are never on both sides of a split."""
-    blocks: np.ndarray
-    """int64 (n): squares of 8 x 8 pixels, for the optimistic score."""
+
+    def take(self, chosen: np.ndarray) -> "Pixels":
+        """Some of them."""
+        return Pixels(self.rows[chosen], self.cols[chosen], self.codes[chosen], self.groups[chosen])
 
 
-class Labels:
-    """Labels that can be laid on a tile."""
-
-    legend: Legend
-    aoi: Aoi
-
-    def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
-        """The labels of a tile's pixels."""
-        raise NotImplementedError
-
-
-@dataclass(slots=True)
-class VectorLabels(Labels):
-    """Polygons and points with a class each."""
-
-    frame: "geopandas.GeoDataFrame"
-    column: str
-    legend: Legend
-    aoi: Aoi
-    projected: "dict[int, geopandas.GeoDataFrame]" = field(default_factory=dict)
-    """The frame by EPSG code of the grids it was laid on."""
-
-    def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
-        """See Labels. Polygons lose their edge pixels unless they are small; points take the pixel they are in."""
-        shapes = list(self._shapes(grid, tile))
-        groups = np.full((grid.size, grid.size), -1, np.int64)
-        if shapes:
-            groups = rasterio.features.rasterize(
-                shapes, out_shape=groups.shape, fill=-1, transform=Affine(*grid.transform(tile)), dtype="int32"
-            ).astype(np.int64)
-        codes = np.array([self.legend.code_of(label) for label in self.frame[self.column]], np.int16)
-        return TileLabels(np.where(groups >= 0, codes[groups], np.int16(-1)), groups)
-
-    def _shapes(self, grid: TileGrid, tile: TileId) -> Iterator[tuple[shapely.Geometry, int]]:
-        if grid.epsg not in self.projected:
-            self.projected[grid.epsg] = self.frame.to_crs(grid.epsg)
-        frame = self.projected[grid.epsg]
-        for position in frame.sindex.query(shapely.box(*grid.bounds(tile)), predicate="intersects"):
-            shape = frame.geometry.iloc[position]
-            inner = shape.buffer(-grid.resolution) if shape.area > 0 else shape
-            small = inner.area < _MIN_INNER_PX * grid.resolution**2
-            yield (shape if small else inner), int(position)
-
-
-@dataclass(slots=True)
-class RasterLabels(Labels):
-    """A raster of codes, or a continuous one cut in two."""
-
-    ref: RasterRef
-    legend: Legend
-    aoi: Aoi
-    threshold: float | None
-    """Where the raster is cut: below it the legend's first label, else its second."""
-
-    def on(self, grid: TileGrid, tile: TileId) -> TileLabels:
-        """See Labels. Connected pixels of one class are a parcel; of a raster cut in two, squares of 640 m are."""
-        found = read_window(self.ref, grid.epsg, grid.transform(tile), (grid.size, grid.size))[0]
-        missing = np.ma.getmaskarray(found)
-        codes = self._codes(found.data)
-        codes[missing] = -1
-        groups = _components(codes) if self.threshold is None else _squares(codes.shape)
-        return TileLabels(codes, (tile.row * 100_003 + tile.col) * 10_000_019 + groups)
-
-    def _codes(self, values: np.ndarray) -> np.ndarray:
-        codes = np.full(values.shape, -1, np.int16)
-        if self.threshold is not None:
-            below, above = self.legend.codes.values()
-            codes[values < self.threshold], codes[values >= self.threshold] = below, above
-            return codes
-        for label, code in self.legend.codes.items():
-            with contextlib.suppress(ValueError):  # a name that only other label files use
-                codes[values == int(label)] = code
-        return codes
-
-
-def _components(codes: np.ndarray) -> np.ndarray:
-    """Number the connected areas of each class, from 0."""
-    components = np.zeros(codes.shape, np.int64)
-    for code in np.unique(codes[codes >= 0]):
-        numbered, _ = ndimage.label(codes == code)
-        components = np.where(codes == code, numbered + components.max(), components)
-    return components
-
-
-def _squares(shape: tuple[int, int]) -> np.ndarray:
-    """Number squares of a lattice, from 0."""
-    rows, cols = np.indices(shape) // _SQUARE_PX
-    return rows * (shape[1] // _SQUARE_PX + 1) + cols
-
-
-def read_labels(path: str, column: str, legend: Legend | None, threshold: str) -> Labels:
-    """Labels from a vector file or a raster; raises LabelError with the rows that do not fit."""
-    if _is_raster(path):
-        return _raster_labels(path, legend, threshold)
-    frame = read_features(path, epsg=4326)
-    if column not in frame.columns:
-        names = ", ".join(str(name) for name in frame.columns if name != "geometry")
-        raise LabelError(f"{path} has no column {column}", f"it has {names}: name one with --label-column")
-    frame = frame[frame[column].notna() & frame.geometry.notna() & ~frame.geometry.is_empty]
-    if frame.empty:
-        raise LabelError(f"{path} has no labelled feature", f"fill the column {column}")
-    used = legend or make_legend(frame[column])
-    _check_rows(path, frame, column, used)
-    return VectorLabels(
-        frame.reset_index(drop=True), column, used, _extent(frame.geometry.union_all().envelope, "labels")
-    )
-
-
-def _check_rows(path: str, frame: "geopandas.GeoDataFrame", column: str, legend: Legend) -> None:
-    """Raises LabelError with the first row that cannot be used, and how many there are."""
-    unknown = frame[[legend.code_of(label) is None for label in frame[column]]]
-    if len(unknown):
-        raise LabelError(
-            f"label {str(unknown[column].iloc[0])!r} of {_rows(path, unknown)} is not in the legend",
-            "add it, or leave its rows out",
-        )
-    lines = frame[frame.geometry.geom_type.str.contains("Line|Collection")]
-    if len(lines):
-        raise LabelError(
-            f"{_rows(path, lines)} is a {lines.geometry.geom_type.iloc[0]}", "label polygons or points, no lines"
-        )
-
-
-def _rows(path: str, frame: "geopandas.GeoDataFrame") -> str:
-    more = f" and {len(frame) - 1} more" if len(frame) > 1 else ""
-    return f"row {frame.index[0] + 1}{more} of {path}"
-
-
-def _is_raster(path: str) -> bool:
-    with contextlib.suppress(RasterioError), rasterio.open(path) as source:
-        return bool(source.count)
-    return False
-
-
-def _raster_labels(path: str, legend: Legend | None, threshold: str) -> RasterLabels:
-    with rasterio.open(path) as source:
-        if source.crs is None:
-            raise LabelError(f"{path} has no CRS", "give it one, as with gdal_edit.py -a_srs")
-        aoi = _raster_extent(source)
-        values = np.empty(0) if threshold else np.unique(source.read(1, masked=True).compressed())
-    if not threshold:
-        return RasterLabels(pin_raster(path), _raster_legend(path, values, legend), aoi, None)
-    below, level, above = _parse_threshold(threshold)
-    return RasterLabels(pin_raster(path), _cut_legend(below, above, legend), aoi, level)
-
-
-def _raster_extent(source: rasterio.DatasetReader) -> Aoi:
-    corners = shapely.box(*source.bounds)
-    to_degrees = Transformer.from_crs(source.crs, 4326, always_xy=True)
-    dense = shapely.segmentize(corners, corners.length / 80)
-    return _extent(
-        shapely.transform(dense, lambda xy: np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1]))), "labels"
-    )
-
-
-def _raster_legend(path: str, values: np.ndarray, legend: Legend | None) -> Legend:
-    """The legend of a raster's distinct values; 0 is unlabelled unless the legend has it."""
-    values = values[np.isfinite(values)]
-    if len(parts := values[values != np.rint(values)]):
-        raise LabelError(f"{path} holds {parts[0]:g}, which is no class code", "cut it with --label-threshold")
-    used = legend or make_legend(int(value) for value in values if value != 0)
-    unknown = [int(value) for value in values if value != 0 and used.code_of(int(value)) is None]
-    if unknown:
-        raise LabelError(f"code {unknown[0]} of {path} is not in the legend", "add it; 0 stays unlabelled")
-    return used
-
-
-def _cut_legend(below: str, above: str, legend: Legend | None) -> Legend:
-    """The legend of a raster cut in two, the class below first; its codes are 0 and 1 if no legend says others."""
-    used = legend or parse_legend(json.dumps({below: 0, above: 1}))
-    codes = [used.code_of(label) for label in (below, above)]
-    if None in codes:
-        raise LabelError(f"label {(below, above)[codes.index(None)]!r} is not in the legend", "add it")
-    kept = {label: code for label, code in zip((below, above), codes, strict=True) if code is not None}
-    return Legend(tuple(entry for entry in used.classes if entry.code in codes), kept)
-
-
-def _parse_threshold(text: str) -> tuple[str, float, str]:
-    try:
-        below, level, above = (part.strip() for part in text.split(","))
-        if below and above and below != above and np.isfinite(float(level)):
-            return below, float(level), above
-    except ValueError:
-        pass
-    raise LabelError(f"--label-threshold {text!r} does not fit", "write it as other,50,forest") from None
-
-
-def _extent(shape: shapely.Geometry, name: str) -> Aoi:
-    if shapely.area(shape) == 0:
-        shape = shapely.buffer(shape, 0.001)
-    return parse_aoi(json.loads(shapely.to_geojson(shape)), name=name)
-
-
-def collect_samples(plan: Plan, labels: Labels, tiles: Mapping[TileId, TileLabels], advance: Advance) -> SampleTable:
-    """The features of the labelled pixels, tile by tile, exactly as mapping makes them.
-
-    Raises LabelError when no labelled pixel was ever seen clear, or a class has too few.
-    """
-    parts = []
-    for entry in plan.tiles:
-        if entry.tile in tiles:
-            parts.append(_of_tile(plan, entry.tile, tiles[entry.tile]))
-            advance(1, str(entry.tile))
-    table = _joined(parts)
-    if len(table.codes) == 0:
-        raise LabelError("no labelled pixel was seen clear in the season", "check that labels and scenes overlap")
-    _check_classes(table, labels)
-    return table
-
-
-def labelled_tiles(plan: Plan, labels: Labels) -> dict[TileId, TileLabels]:
+def labelled_tiles(plan: Plan, labels: Labels) -> dict[TileId, Pixels]:
     """The tiles of a plan that hold labels, with the pixels to sample. Raises LabelError when there are none."""
     rng = np.random.default_rng(_SEED)
     found = {}
     for entry in plan.tiles:
-        laid = _thinned(labels.on(plan.grid, entry.tile), rng)
-        if entry.scenes and (laid.codes >= 0).any():
-            found[entry.tile] = laid
+        pixels = _thinned(labels.on(plan.grid, entry.tile), rng)
+        if entry.scenes and len(pixels.codes):
+            found[entry.tile] = pixels
     if not found:
         raise LabelError("no label lies where there are scenes", "check the labels' CRS and the catalog's area")
     return found
 
 
-def _thinned(laid: TileLabels, rng: np.random.Generator) -> TileLabels:
+def _thinned(laid: TileLabels, rng: np.random.Generator) -> Pixels:
     """At most MAX_PER_GROUP pixels of each parcel, chosen at random with a fixed seed."""
     flat = np.flatnonzero(laid.codes.ravel() >= 0)
     shuffled = rng.permutation(flat)
     groups = laid.groups.ravel()[shuffled]
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], groups[order])
-    keep = shuffled[order[np.arange(len(order)) - starts < MAX_PER_GROUP]]
-    codes = np.full(laid.codes.size, -1, np.int16)
-    codes[keep] = laid.codes.ravel()[keep]
-    return TileLabels(codes.reshape(laid.codes.shape), laid.groups)
+    kept = np.sort(shuffled[order[np.arange(len(order)) - starts < MAX_PER_GROUP]])
+    rows, cols = np.divmod(kept, laid.codes.shape[1])
+    return Pixels(rows, cols, laid.codes.ravel()[kept].astype(np.int64), laid.groups.ravel()[kept])
 
 
-def _of_tile(plan: Plan, tile: TileId, laid: TileLabels) -> SampleTable:
-    entry = next(entry for entry in plan.tiles if entry.tile == tile)
-    parts = []
-    for rows, features, _ in feature_strips(plan.tile_job(entry), threads=cores()):
-        chosen = (laid.codes[rows] >= 0) & (features.clear > 0)
-        y, x = np.nonzero(chosen)
-        block = ((tile.row * plan.grid.size + y + rows.start) // _BLOCK_PX) * 10_000_019
-        block += (tile.col * plan.grid.size + x) // _BLOCK_PX
-        parts.append(
-            SampleTable(
-                features.values.values[:, y, x].T.astype(np.float32),
-                laid.codes[rows][chosen].astype(np.int64),
-                laid.groups[rows][chosen],
-                block,
-            )
-        )
-    return _joined(parts)
+def collect_samples(
+    plan: Plan, labels: Labels, tiles: Mapping[TileId, Pixels], kept: Path, crew: Crew, advance: Advance
+) -> SampleTable:
+    """The features of the labelled pixels that were seen clear, tile by tile, exactly as mapping makes them.
+
+    Tiles done before are found in the folder `kept`. Tiles that may share blocks of a scene are done by one process,
+    one after the other, so that a block is decoded once; areas far from each other go to workers of the local engine.
+    Raises LabelError when no labelled pixel was ever seen clear, or a class has too few; the error of a scene that may
+    not be left out; TryAgainError when a worker was lost.
+    """
+    jobs = {entry.tile: plan.tile_job(entry) for entry in plan.tiles if entry.tile in tiles}
+    found = {}
+    for tile, key in _keys(neighbourhoods(list(jobs), block_reach(plan.grid, plan.halo)), jobs, tiles, kept, crew):
+        found[tile] = key
+        advance(1, str(tile))
+    table = joined([_loaded(kept, found[tile]) for tile in jobs])
+    if len(table) == 0:
+        raise LabelError("no labelled pixel was seen clear in the season", "check that labels and scenes overlap")
+    _check_classes(table, labels)
+    return table
 
 
-def _joined(parts: Sequence[SampleTable]) -> SampleTable:
-    return SampleTable(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.codes for part in parts]),
-        np.concatenate([part.groups for part in parts]),
-        np.concatenate([part.blocks for part in parts]),
+def neighbourhoods(tiles: Sequence[TileId], reach: int) -> list[list[TileId]]:
+    """Tiles in groups that are farther than `reach` rows or columns from each other; the largest first."""
+    places = cKDTree([(tile.row, tile.col) for tile in tiles])
+    near = places.sparse_distance_matrix(places, reach + 0.5, p=np.inf, output_type="coo_matrix")
+    count, group = connected_components(near, directed=False)
+    found = [[tiles[place] for place in np.flatnonzero(group == number).tolist()] for number in range(count)]
+    return sorted(found, key=len, reverse=True)
+
+
+def _keys(
+    areas: Sequence[Sequence[TileId]],
+    jobs: Mapping[TileId, TileJob],
+    tiles: Mapping[TileId, Pixels],
+    kept: Path,
+    crew: Crew,
+) -> Iterator[tuple[TileId, str]]:
+    """Each tile, as it is done, and the key of its samples. In this process, unless there is work for several."""
+    workers, cores = min(crew.workers, len(jobs) // len(areas[0])), crew.workers * crew.threads
+    if workers < 2:
+        ordered = [tile for area in areas for tile in area]
+        yield from zip(ordered, _extract(_work(ordered, jobs, tiles), kept, cores), strict=True)
+        return
+    batches = list(_batches(areas))
+    calls = [(_work(batch, jobs, tiles), kept, max(1, cores // workers)) for batch in batches]
+    for number, result in on_cluster(replace(crew, workers=workers), extract_batch, calls):
+        if isinstance(result, BaseException):
+            raise _lost(batches[number], result)
+        yield from zip(batches[number], result, strict=True)
+
+
+def _work(
+    batch: Iterable[TileId], jobs: Mapping[TileId, TileJob], tiles: Mapping[TileId, Pixels]
+) -> list[tuple[TileJob, Pixels]]:
+    return [(jobs[tile], tiles[tile]) for tile in batch]
+
+
+def _batches(areas: Sequence[Sequence[TileId]]) -> Iterator[list[TileId]]:
+    """Whole areas, small ones together."""
+    batch: list[TileId] = []
+    for area in areas:
+        batch.extend(area)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _lost(batch: Sequence[TileId], error: BaseException) -> GeoCropError:
+    if isinstance(error, GeoCropError):
+        return error
+    return TryAgainError(
+        f"a worker was lost at tiles {batch[0]} to {batch[-1]}: {error!r}",
+        "run it again with fewer --workers: tiles that are done are kept",
     )
+
+
+def extract_batch(work: Sequence[tuple[TileJob, Pixels]], kept: Path, threads: int) -> list[str]:
+    """Put the samples of some tiles into the folder `kept`; the key of each. What a worker runs."""
+    return list(_extract(work, kept, threads))
+
+
+def _extract(work: Sequence[tuple[TileJob, Pixels]], kept: Path, threads: int) -> Iterator[str]:
+    supply = replace(process_supply(), scratch=Scratch(_BLOCKS_KEPT))
+    for position, (job, pixels) in enumerate(work):
+        following = [later.tile for later, _ in work[position + 1 :]]
+        yield _of_tile(job, pixels, kept, _Means(threads, following, supply))
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a tile is read with."""
+
+    threads: int
+    following: Sequence[TileId]
+    supply: Supply
+
+
+def _of_tile(job: TileJob, pixels: Pixels, kept: Path, means: _Means) -> str:
+    """The key of a tile's samples, which are in the folder, or made and put there. Broken scenes are left out."""
+    while True:
+        key = _key(job, pixels)
+        if _load(kept / f"{key}.npz") is not None:
+            return key
+        try:
+            made = _made(job, pixels, means)
+        except (ReadError, SceneError) as error:
+            job, fault = without_scene(job, error)
+            _log.warning("scene.excluded", tile=str(job.tile), scene=fault.scene, error=fault.error)
+        else:
+            _keep(kept / f"{key}.npz", made)
+            return key
+
+
+def _key(job: TileJob, pixels: Pixels) -> str:
+    return digest([job.key, *(getattr(pixels, field.name).tolist() for field in fields(Pixels))])
+
+
+def _made(job: TileJob, pixels: Pixels, means: _Means) -> SampleTable:
+    parts = []
+    strips = feature_strips(
+        job, threads=means.threads, following=means.following, needed=pixels.rows, supply=means.supply
+    )
+    for rows, features, _ in strips:
+        here = pixels.take((pixels.rows >= rows.start) & (pixels.rows < rows.stop))
+        here = here.take(features.clear[here.rows - rows.start, here.cols] > 0)
+        values = features.values.values[:, here.rows - rows.start, here.cols].T
+        parts.append(_table(job, here, np.ascontiguousarray(values, np.float32)))
+    return joined(parts)
+
+
+def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
+    grid, tile = job.grid, job.tile
+    a, _, c, _, e, f = grid.transform(tile)
+    x, y = c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
+    places = Transformer.from_crs(grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
+    return SampleTable(
+        names=job.card.spec.feature_names,
+        features=features,
+        codes=pixels.codes,
+        groups=pixels.groups,
+        places=np.stack(places, axis=1),
+        ids=sample_ids(np.full(len(x), grid.epsg), x, y),
+    )
+
+
+def _loaded(kept: Path, key: str) -> SampleTable:
+    """Raises StoreError when somebody took away what was there a moment ago."""
+    found = _load(kept / f"{key}.npz")
+    if found is None:
+        raise StoreError(f"{kept / key}.npz is gone", "run it again")
+    return found
+
+
+def _load(path: Path) -> SampleTable | None:
+    """A tile's samples that were kept; a file that cannot be read is as good as none."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+            found = {name: kept[name] for name in kept.files}
+        return SampleTable(names=tuple(found.pop("names").tolist()), **found)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _keep(path: Path, table: SampleTable) -> None:
+    """Raises StoreError when there is no room."""
+    packed = io.BytesIO()
+    arrays: dict[str, Any] = {field.name: np.asarray(getattr(table, field.name)) for field in fields(table)}
+    np.savez(packed, **arrays)
+    part = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(packed.getbuffer())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"{path} cannot be written: {error.strerror}", "make room, or set GEOCROP_HOME") from error
 
 
 def _check_classes(table: SampleTable, labels: Labels) -> None:
     names = {entry.code: entry.name for entry in labels.legend.classes}
-    codes, counts = np.unique(table.codes, return_counts=True)
-    if len(codes) < 2:
-        raise LabelError(f"only the class {names[int(codes[0])]} has samples", "label at least two classes")
-    few = [(names[int(code)], int(count)) for code, count in zip(codes, counts, strict=True) if count < MIN_PER_CLASS]
-    if few:
-        raise LabelError(
-            f"class {few[0][0]} has {few[0][1]} clear samples, at least {MIN_PER_CLASS} are needed",
-            "label more of it, or merge it with another class in the legend",
-        )
+    check_counts(table.codes, names, lambda chosen: [labels.name(int(one)) for one in np.unique(table.groups[chosen])])
+
+
+def check_counts(codes: np.ndarray, names: Mapping[int, str], who: Callable[[np.ndarray], Sequence[str]]) -> None:
+    """Raises LabelError when samples are of one class only, or a class has too few; `who` names some of the samples."""
+    found, counts = np.unique(codes, return_counts=True)
+    if len(found) < 2:
+        raise LabelError(f"only the class {names[int(found[0])]} has samples", "label at least two classes")
+    for code, count in zip(found, counts, strict=True):
+        if count < MIN_PER_CLASS:
+            called = some_of([name for name in who(codes == code) if name])
+            raise LabelError(
+                f"class {names[int(code)]} has {count} clear samples{f' ({called})' if called else ''}, "
+                f"at least {MIN_PER_CLASS} are needed",
+                "label more of it, leave it out, or merge it with another class in the legend",
+            )
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def group_names(table: SampleTable, labels: Labels) -> dict[int, str]:
+    """What people find each group by: its row in the labels' file, and where it lies."""
+    groups, position, counts = np.unique(table.groups, return_inverse=True, return_counts=True)
+    x, y = (np.bincount(position, table.places[:, axis]) / counts for axis in (0, 1))
+    lon, lat = Transformer.from_crs(_EQUAL_AREA, 4326, always_xy=True).transform(x, y)
+    return {
+        int(group): f"{labels.name(int(group))} at {lon[place]:.5f} {lat[place]:.5f}".strip()
+        for place, group in enumerate(groups)
+    }

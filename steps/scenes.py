@@ -28,6 +28,7 @@ from pystac_client.stac_api_io import StacApiIO
 from requests.adapters import HTTPAdapter
 from shapely.affinity import translate
 from shapely.geometry import shape
+from urllib3.exceptions import MaxRetryError
 from urllib3.util.retry import Retry
 
 from steps.errors import CatalogError, TryAgainError, UsageError
@@ -381,6 +382,10 @@ def _check_status(status: int, href: str) -> None:
 
 
 def _short(error: Exception) -> str:
+    """The cause in a line: of what requests and urllib3 wrap, the innermost."""
+    wrapped = error.args[0] if error.args else None
+    if isinstance(wrapped, MaxRetryError) and isinstance(wrapped.reason, Exception):
+        error = wrapped.reason
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 

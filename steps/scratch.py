@@ -42,10 +42,11 @@ class Scratch:
     def serve(self, owners: Sequence[Hashable]) -> None:
         """Hold blocks for these only, the soonest first; when room is short, the last go without."""
         with self._lock:
-            for owner in [owner for owner in self._held if owner not in owners]:
+            served: dict[Hashable, dict[Hashable, None]] = {owner: self._held.get(owner, {}) for owner in owners}
+            for owner in self._held.keys() - served.keys():
                 for key in list(self._held[owner]):
                     self._drop(key)
-            self._held = {owner: self._held.get(owner, {}) for owner in owners}
+            self._held = served
 
     def put(self, key: Hashable, data: bytes, owner: Hashable) -> None:
         """Keep a block for one of the owners served; does nothing when there is no room."""

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,13 +24,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_region: str = "us-east-1"
     mlflow_uri: str = ""
     """Tracking server; empty: SQLite under `home`."""
-    workers: int = 0
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Worker processes of the local engine; 0: as many as cores and memory allow."""
-    worker_memory_mb: int = 2000
-    cache_mb: int = 10_000
+    worker_memory_mb: Annotated[int, msgspec.Meta(ge=1)] = 2000
+    cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Bound of the block cache on disk."""
-    log_format: str = "console"
-    """console or json."""
+    log_format: Literal["console", "json"] = "console"
 
     def __repr__(self) -> str:
         return f"Settings(home={self.home}, s3_endpoint={self.s3_endpoint!r})"
@@ -65,7 +65,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=lambda _type, text: Path(text))
     except msgspec.ValidationError as error:
-        raise UsageError(f"the environment does not fit: {error}", "see docs/reference/settings.md") from None
+        raise UsageError(f"the environment does not fit: {_named(error)}", "see docs/reference/settings.md") from None
+
+
+def _named(error: msgspec.ValidationError) -> str:
+    """The error, with the variable in place of our field."""
+    said = str(error)
+    for name, field in _VARIABLES.items():
+        said = said.replace(f"`$.{field}`", name)
+    return said
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import datetime as dt
 import mimetypes
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ from steps.model.job import REASON_CODES, Coverage, Plan, TileEmpty, TileMapped,
 from steps.model.scene import SCL
 from steps.naming import slug
 from steps.palette import AGREES, DISAGREEMENT_COLOURS, DISAGREES, REASON_COLOURS
-from steps.versions import pixel_version
+from steps.versions import encoder_versions, pixel_version
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = tuple(
@@ -90,6 +90,8 @@ class MapFacts:
     """Hectares by class code."""
     classes: Sequence[ClassDef] = ()
     """As published; the model's where empty."""
+    drift: Mapping[str, Any] = field(default_factory=dict)
+    """Properties `geocrop:drift_...` of `steps.drift`; empty where the model says nothing of its training."""
     created: dt.datetime
     """Aware."""
 
@@ -120,6 +122,9 @@ _OTHERS = {
     "report": ("Report", "overview"),
     "style": ("Style for QGIS", "style"),
     "model": ("The model", "mlm:model"),
+    "points": ("Training samples that the area was compared with", "metadata"),
+    "drift": ("Drift between training samples and area", "metadata"),
+    "drift-csv": ("Drift by feature, as a table", "metadata"),
     "zones": ("Area per class and zone", "metadata"),
     "parcels": ("Majority class and confidence per parcel", "data"),
     "coverage": ("Coverage by reason", "metadata"),
@@ -138,7 +143,7 @@ def map_item(plan: Plan, facts: MapFacts) -> dict[str, Any]:
         "id": plan.job,
         "geometry": geometry,
         "bbox": bbox,
-        "properties": {**_described(plan, facts), **_processed(plan, facts), **_provenance(plan, facts)},
+        "properties": {**_described(plan, facts), **_processed(plan, facts), **facts.drift, **_provenance(plan, facts)},
         "links": [],
         "assets": {file.name: _asset(file, facts, _classes(plan, facts)) for file in facts.files},
     }
@@ -213,7 +218,8 @@ def _processed(plan: Plan, facts: MapFacts) -> dict[str, Any]:
         "processing:level": "L4",
         "processing:lineage": f"{len(plan.scenes)} scenes of {plan.request.collection} over {len(plan.tiles)} tiles, "
         f"classified by {plan.card.name} ({plan.card.learner}); coverage: {facts.coverage.phase}",
-        "processing:software": {"geocrop": plan.code_version, "geocrop-pixels": plan.pixel_version},
+        "processing:software": {"geocrop": plan.code_version, "geocrop-pixels": plan.pixel_version}
+        | encoder_versions(),
     }
 
 

@@ -20,7 +20,10 @@ _TEMPORARY = ".geocrop-tmp-"
 _STALE_SECONDS = 24 * 3600
 """A temporary file that nobody has written to for so long belongs to a writer that was killed."""
 _NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
-_NEVER = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+_NEVER = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
+}
 """What the operating system refuses today, and will refuse again."""
 
 

@@ -5,32 +5,34 @@ written before its result, so that a result always has its raster.
 """
 
 import resource
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import rasterio
 import structlog
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from steps import naming
 from steps.classify import ClassifiedBlock, classify_block
 from steps.cube import load_cube, plan_strips
-from steps.errors import ReadError, SceneError
+from steps.drift_reference import Known, read_known
+from steps.errors import DataError, ReadError, SceneError
 from steps.features import Features, compute_features
 from steps.forest import Forest, compile_forest
+from steps.lattice import Lattice, encode_sample
 from steps.layers import read_layers
 from steps.model.card import NODATA_CLASS, ModelCard
 from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
 from steps.models import check_digest
-from steps.store import Store
+from steps.reader import Supply
+from steps.store import MissingObject, Store
+from steps.versions import pixel_version
 
 BANDS = ("class", "confidence", "margin", "clear", "red", "green", "blue", "reason")
 """Bands of a tile's raster, in order."""
@@ -56,18 +58,27 @@ class Stopwatch:
 
 
 def feature_strips(
-    job: TileJob, *, threads: int = 1, watch: Stopwatch | None = None, following: Sequence[TileId] = ()
+    job: TileJob,
+    *,
+    threads: int = 1,
+    watch: Stopwatch | None = None,
+    following: Sequence[TileId] = (),
+    needed: np.ndarray | None = None,
+    supply: Supply | None = None,
 ) -> Iterator[FeatureStrip]:
     """The features of a tile, strip by strip: rows of the tile, their features, bytes read.
 
     Training and mapping both come through here. `following` are the tiles that this process does next: blocks
-    that reach into them are kept. Raises ReadError or SceneError, naming the scene.
+    that reach into them are kept. Strips that hold none of the rows `needed` are left out; None: all are. Raises
+    ReadError or SceneError, naming the scene.
     """
     watch = watch or Stopwatch()
     spec = job.card.spec
     for rows in plan_strips(job):
+        if needed is not None and not ((needed >= rows.start) & (needed < rows.stop)).any():
+            continue
         with watch.time("load"):
-            cube = load_cube(job, rows, threads=threads, following=following)
+            cube = load_cube(job, rows, threads=threads, following=following, supply=supply)
         with watch.time("features"):
             layers = read_layers(job, rows)
             features = compute_features(cube, spec, job.season, job.halo, layers, threads=threads)
@@ -81,6 +92,7 @@ class TileMapper:
     store: Store
     threads: int = 1
     forests: dict[str, Forest] = field(default_factory=dict)
+    references: dict[str, Known | None] = field(default_factory=dict)
 
     def map(self, job: TileJob, following: Sequence[TileId] = ()) -> TileResult:
         """Map a tile, or find it in the store.
@@ -95,20 +107,28 @@ class TileMapper:
                 result = find_result(job, self.store) or self._compute(job, following, reduced=bool(faults))
                 return msgspec.structs.replace(result, planned_key=planned, excluded=tuple(faults))
             except (ReadError, SceneError) as error:
-                job, fault = _without_scene(job, error)
+                job, fault = without_scene(job, error)
                 faults.append(fault)
                 _log.warning("scene.excluded", tile=str(job.tile), scene=fault.scene, error=fault.error)
 
     def _compute(self, job: TileJob, following: Sequence[TileId], *, reduced: bool) -> TileResult:
         """Make the tile's rasters and put them, then the result, into the store."""
+        _check_versions(job)
         watch = Stopwatch()
         with watch.time("total"):
             strips = feature_strips(job, threads=self.threads, watch=watch, following=following)
+            known = self._known(job.card)
+            lattice = Lattice(job.grid.size, known) if known else None
+            if lattice:
+                strips = _sampled(strips, lattice, watch)
             raster, bytes_read = _classify_tile(job, strips, self._forest(job.card), self.threads, watch)
             pixels = count_reasons(raster[BANDS.index("reason")])
             if Reason.MAPPED in pixels:
                 with watch.time("write"):
                     _put_raster(job, raster, self.store)
+                if lattice:
+                    with watch.time("drift"):
+                        _put_sample(job, lattice, self.store)
         result = _result(job, pixels, watch.seconds, bytes_read, reduced=reduced)
         if isinstance(result, TileMapped) or not reduced:
             self.store.put_bytes(naming.tile_result_key(job.grid, job.tile, job.key), msgspec.json.encode(result))
@@ -116,8 +136,26 @@ class TileMapper:
 
     def _forest(self, card: ModelCard) -> Forest:
         if card.digest not in self.forests:
-            self.forests[card.digest] = compile_forest(_model_bytes(card, self.store))
+            self.forests[card.digest] = compile_forest(_model_bytes(card, self.store), card.learner)
         return self.forests[card.digest]
+
+    def _known(self, card: ModelCard) -> Known | None:
+        """What the model was trained on; None where it or the store does not say: the map is made all the same."""
+        if card.reference is None:
+            return None
+        sha256 = card.reference.points_sha256
+        if sha256 not in self.references:
+            self.references[sha256] = _read_known(card, self.store)
+        return self.references[sha256]
+
+
+def _check_versions(job: TileJob) -> None:
+    """Raises DataError for a job planned with other versions: its key would promise pixels that are not made here."""
+    if job.pixel_version != pixel_version():
+        raise DataError(
+            f"tile {job.tile} was planned with other versions of what makes pixels: {job.pixel_version}",
+            f"plan it anew, or map it with those; here are {pixel_version()}",
+        )
 
 
 def _model_bytes(card: ModelCard, store: Store) -> bytes:
@@ -126,6 +164,19 @@ def _model_bytes(card: ModelCard, store: Store) -> bytes:
     data = store.get_bytes(key)
     check_digest(data, card, store.href(key))
     return data
+
+
+def _read_known(card: ModelCard, store: Store) -> Known | None:
+    """Raises ModelError when the store's file is not the one that the card names."""
+    if card.reference is None:
+        return None
+    key = naming.points_key(card.reference.points_sha256)
+    try:
+        data = store.get_bytes(key)
+    except MissingObject:
+        _log.warning("drift.unmeasured", model=card.name, missing=store.href(key))
+        return None
+    return read_known(data, card.reference, card.spec.feature_names, store.href(key))
 
 
 def find_result(job: TileJob, store: Store) -> TileResult | None:
@@ -139,7 +190,8 @@ def find_result(job: TileJob, store: Store) -> TileResult | None:
     return result
 
 
-def _without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob, SceneFault]:
+def without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob, SceneFault]:
+    """The job of the other scenes; raises the error when its scene may not be left out."""
     kept = tuple(scene for scene in job.scenes if scene.id != error.scene)
     if not job.exclude_bad_scenes or len(kept) == len(job.scenes):
         raise error
@@ -191,6 +243,14 @@ def _classify_tile(
     return raster, bytes_read
 
 
+def _sampled(strips: Iterator[FeatureStrip], lattice: Lattice, watch: Stopwatch) -> Iterator[FeatureStrip]:
+    """The same strips; the lattice takes its sample of each."""
+    for rows, features, read in strips:
+        with watch.time("drift"):
+            lattice.add(rows, features.values.values, features.clear)
+        yield rows, features, read
+
+
 def _paste(strip: np.ndarray, block: ClassifiedBlock, features: Features) -> None:
     """Fill one strip (band, y, x) of the tile's raster."""
     strip[0], strip[1], strip[2] = block.classes, block.confidence, block.margin
@@ -214,18 +274,19 @@ def count_reasons(codes: np.ndarray) -> dict[Reason, int]:
 
 
 def _put_raster(job: TileJob, raster: np.ndarray, store: Store) -> None:
-    with tempfile.TemporaryDirectory(prefix="geocrop-tile-") as folder:
-        path = Path(folder) / "tile.tif"
-        _write_raster(path, job, raster)
-        store.put_file(naming.tile_raster_key(job.grid, job.tile, job.key), path)
+    with MemoryFile() as memory:  # a disk that is full is then ours to notice: GDAL would write its own words
+        _write_raster(memory, job, raster)
+        store.put_bytes(naming.tile_raster_key(job.grid, job.tile, job.key), memory.read())
 
 
-def _write_raster(path: Path, job: TileJob, raster: np.ndarray) -> None:
+def _put_sample(job: TileJob, lattice: Lattice, store: Store) -> None:
+    store.put_bytes(naming.tile_drift_key(job.grid, job.tile, job.key), encode_sample(lattice.sample()))
+
+
+def _write_raster(memory: MemoryFile, job: TileJob, raster: np.ndarray) -> None:
     bands, size, _ = raster.shape
     block = 512 if size % 512 == 0 else 16
-    with rasterio.open(
-        path,
-        "w",
+    with memory.open(
         driver="GTiff",
         dtype="uint8",
         count=bands,

@@ -1,71 +1,98 @@
-"""Training: from labels to a model with honest scores.
+"""Training: from a table of samples to a model that says how good it is.
 
-The headline score holds whole parcels out. The score by pixel blocks stands beside it, named optimistic: neighbouring
-pixels of one field are on both sides of its splits.
+The headline score is measured on land held out, choices included (steps/evaluation.py). The model itself is then made
+of all samples, with choices made on folds of all of them.
 """
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from sklearn.model_selection import StratifiedGroupKFold
 
+from steps.drift_reference import POINTS_FILE, make_reference
 from steps.errors import LabelError
-from steps.features import cores
-from steps.model.card import ClassDef, ModelCard
+from steps.evaluation import FOLDS, Evaluation, Split, evaluate, honest_split
+from steps.evaluation_files import evaluation_files
+from steps.learners import Part
+from steps.model.card import ClassDef, ModelCard, Reference
 from steps.model.spec import FeatureSpec
-from steps.samples import SampleTable
+from steps.models import save_model
+from steps.oof import OOF_FILE, encode_oof
+from steps.progress import Advance
+from steps.recipe import Choice, Followed, Recipe, all_cores, choose, fit_members
+from steps.table import SampleTable
+from steps.votes import encode_predictor
 
-_FOLDS = 5
-_BLOCK_FOLDS = 3
-_ROUNDS = 80
-_SEED = 7
-Fold = tuple[np.ndarray, np.ndarray]
-"""Positions of the samples to train on, and of those to predict."""
-PARAMETERS: Mapping[str, Any] = {
-    "objective": "multi:softprob",
-    "tree_method": "hist",
-    "max_depth": 5,
-    "max_bin": 250,
-    "eta": 0.15,
-    "subsample": 0.8,
-    "colsample_bynode": 0.3,
-    "min_child_weight": 2.0,
-    "seed": _SEED,
-    "nthread": 1,
-    "verbosity": 0,
-}
-"""Within the limits of the compiled forest: depth <= 6, at most 254 thresholds of a feature."""
+STEPS = 7
+"""Advances of a training's bar: one for each fold, one for the choice, one for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be learned: samples, their classes in the order of the learner's numbers, how they are split."""
+
+    table: SampleTable
+    classes: tuple[ClassDef, ...]
+    part: Part
+    split: Split
+    labels: Mapping[int, str]
+    """What people call each group of the table: a row of the labels' file, or a place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A trained learner and what is known of it."""
 
+    learner: str
+    """xgboost or ensemble: what the model's file holds."""
     model_bytes: bytes
-    classes: tuple[ClassDef, ...]
-    """Those that have samples, in the order of the learner's class numbers."""
-    scores: dict[str, Any]
+    choice: Choice
+    evaluation: Evaluation
 
 
-def fit(table: SampleTable, classes: tuple[ClassDef, ...]) -> Fitted:
-    """Train on all samples; score by cross-validation. Same samples, same bytes."""
+def problem_of(
+    table: SampleTable, classes: tuple[ClassDef, ...], recipe: Recipe, labels: Mapping[int, str] | None = None
+) -> Problem:
+    """The samples as the learners want them. Raises LabelError when two classes share a code."""
     ordered = sorted(classes, key=lambda entry: entry.code)
     present = tuple(entry for entry in ordered if (table.codes == entry.code).any())
-    targets = np.searchsorted([entry.code for entry in present], table.codes)
-    booster = _train(table.features, targets, table.groups, len(present))
-    return Fitted(bytes(booster.save_raw("json")), present, _scores(table, targets, present))
+    codes = [entry.code for entry in present]
+    if len(set(codes)) != len(codes):
+        raise LabelError("two classes share a code", "correct the legend")
+    targets = np.searchsorted(codes, table.codes)
+    split = honest_split(table, targets, recipe.seed)
+    weights = sample_weights(targets, table.groups)
+    part = Part(table.features, targets, weights, split.units, len(present))
+    return Problem(table, present, part, split, labels or {})
 
 
-def _train(features: np.ndarray, targets: np.ndarray, groups: np.ndarray, classes: int) -> xgboost.Booster:
-    data = xgboost.DMatrix(features, targets, weight=sample_weights(targets, groups), nthread=1)
-    return xgboost.train({**PARAMETERS, "num_class": classes}, data, _ROUNDS)
+def fit(problem: Problem, recipe: Recipe, advance: Advance) -> Fitted:
+    """Measure the recipe, then follow it on all samples. Same samples, same bytes, unless a search runs."""
+    recipe = replace(recipe, search_seconds=_share(recipe.search_seconds))
+    evaluation = evaluate(problem.table, problem.part, problem.split, problem.classes, recipe, advance)
+    choice = choose(problem.part, recipe, threads=all_cores())
+    advance(1)
+    followed = Followed(choice, fit_members(problem.part, recipe, choice, choice.weights))
+    advance(1)
+    learner, model_bytes = encode_predictor(followed, problem.part.features.shape[1], problem.part.classes)
+    return Fitted(learner, model_bytes, choice, evaluation)
+
+
+def _share(seconds: float) -> float:
+    """What each search gets of a time budget: the folds search side by side, then the model's own choice does."""
+    return seconds / (1 + FOLDS / all_cores())
+
+
+def lonely_classes(problem: Problem) -> tuple[str, ...]:
+    """Classes whose samples are all held out together: no split can say how well they are recognised."""
+    targets, units = problem.part.targets, problem.split.units
+    return tuple(
+        entry.name for number, entry in enumerate(problem.classes) if len(np.unique(units[targets == number])) == 1
+    )
 
 
 def sample_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -77,86 +104,49 @@ def sample_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return (weights / weights.mean()).astype(np.float32)
 
 
-def _scores(table: SampleTable, targets: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:
-    return {
-        "parcels held out": _cross_validated(table, targets, _folds(targets, table.groups, _FOLDS), classes),
-        "pixel blocks (optimistic)": _cross_validated(
-            table, targets, _folds(targets, table.blocks, _BLOCK_FOLDS), classes
-        ),
-    }
+def write_model(
+    folder: Path, name: str, spec: FeatureSpec, problem: Problem, fitted: Fitted, trained: Mapping[str, Any]
+) -> ModelCard:
+    """The model's folder, whole or not at all: learner, card, points, out-of-fold predictions, evaluation."""
+    reference, points = _reference(problem, fitted)
+    card = ModelCard(
+        name=name,
+        learner=fitted.learner,
+        model_sha256=hashlib.sha256(fitted.model_bytes).hexdigest(),
+        spec=spec,
+        classes=problem.classes,
+        temperature=fitted.choice.temperature,
+        reference=reference,
+        trained={**trained, **_choices(fitted), "when": dt.datetime.now(dt.UTC).date().isoformat()},
+        scores=fitted.evaluation.scores,
+    )
+    save_model(folder, card, fitted.model_bytes, {POINTS_FILE: points, **_files(problem, fitted)})
+    return card
 
 
-def _cross_validated(
-    table: SampleTable, targets: np.ndarray, folds: Sequence[Fold], classes: tuple[ClassDef, ...]
-) -> dict[str, Any]:
-    """Scores of predictions for samples whose whole group was held out. Classes of one group cannot be found then."""
-    predicted = np.empty_like(targets)
-
-    def run(fold: Fold) -> None:
-        train, test = fold
-        predicted[test] = _predicted(table, targets, train, test)
-
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(run, folds))
-    return score(targets, predicted, classes) if folds else {}
+def _reference(problem: Problem, fitted: Fitted) -> tuple[Reference, bytes]:
+    """What maps are compared with; features count by their importance, where it is known."""
+    table, importance = problem.table, fitted.evaluation.importance
+    weights = np.array([importance[name] for name in table.names]) if importance else None
+    if weights is not None and not (weights > 0).any():
+        weights = None
+    return make_reference(table.features, table.names, table.codes, table.groups, weights)
 
 
-def _predicted(table: SampleTable, targets: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Class numbers of the samples `test` by a learner of the samples `train`, which can only find their classes."""
-    known = np.unique(targets[train])
-    if len(known) == 1 or len(test) == 0:
-        return np.full(len(test), known[0])
-    numbers = np.searchsorted(known, targets[train])
-    booster = _train(table.features[train], numbers, table.groups[train], len(known))
-    found: np.ndarray = known[booster.inplace_predict(table.features[test]).argmax(axis=1)]
+def _files(problem: Problem, fitted: Fitted) -> dict[str, bytes]:
+    """What lies beside learner and card, by its path."""
+    found = evaluation_files(fitted.evaluation, problem.classes, fitted.choice, problem.labels)
+    if fitted.evaluation.oof is not None:
+        found[OOF_FILE] = encode_oof(fitted.evaluation.oof)
     return found
 
 
-def _folds(targets: np.ndarray, groups: np.ndarray, most: int) -> list[Fold]:
-    count = min(most, len(np.unique(groups)))
-    if count < 2:
-        return []
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=_SEED)
-    return list(splitter.split(np.zeros(len(targets)), targets, groups))
-
-
-def score(truth: np.ndarray, predicted: np.ndarray, classes: tuple[ClassDef, ...]) -> dict[str, Any]:
-    """Overall and balanced accuracy, and per class precision, recall, F1 and number of samples."""
-    numbers = np.arange(len(classes))
-    matrix = confusion_matrix(truth, predicted, labels=numbers)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=numbers, zero_division=0.0
-    )
+def _choices(fitted: Fitted) -> dict[str, Any]:
+    choice = fitted.choice
     return {
-        "overall accuracy": round(float((truth == predicted).mean()), 4),
-        "balanced accuracy": round(float(recall[support > 0].mean()), 4),
-        "samples": len(truth),
-        "classes": {
-            entry.name: {
-                "precision": round(float(precision[n]), 4),
-                "recall": round(float(recall[n]), 4),
-                "f1": round(float(f1[n]), 4),
-                "samples": int(support[n]),
-            }
-            for n, entry in enumerate(classes)
-        },
-        "confusion (rows: label, columns: map)": {
-            row.name: {column.name: int(matrix[r, c]) for c, column in enumerate(classes)}
-            for r, row in enumerate(classes)
-        },
+        "learner": choice.learner,
+        "boosting rounds": choice.rounds,
+        "temperature": choice.temperature,
+        **choice.boosting,
+        **{f"vote of {name}": round(weight, 4) for name, weight in choice.weights.items() if len(choice.weights) > 1},
     }
-
-
-def make_card(name: str, spec: FeatureSpec, fitted: Fitted, trained: dict[str, Any]) -> ModelCard:
-    """The card of a trained model; raises LabelError when two classes share a code."""
-    codes = [entry.code for entry in fitted.classes]
-    if len(set(codes)) != len(codes):
-        raise LabelError("two classes share a code", "correct the legend")
-    return ModelCard(
-        name=name,
-        model_sha256=hashlib.sha256(fitted.model_bytes).hexdigest(),
-        spec=spec,
-        classes=fitted.classes,
-        trained={**trained, "when": dt.datetime.now(dt.UTC).date().isoformat()},
-        scores=fitted.scores,
-    )

@@ -8,13 +8,14 @@ import uuid
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 import structlog
@@ -23,7 +24,7 @@ from pyproj.exceptions import ProjError
 from shapely.geometry import mapping
 
 from steps.aoi import MAX_VERTICES, parse_aoi
-from steps.errors import AoiError, DataError, GeoCropError, StoreError, UsageError
+from steps.errors import DISK_FULL, AoiError, DataError, GeoCropError, StoreError, UsageError
 from steps.model.aoi import Aoi
 
 MAX_BYTES = 50_000_000
@@ -37,6 +38,9 @@ _ALTITUDE_FORMATS = ("KML", "LIBKML")
 """Formats whose every position has an altitude, meant or not."""
 _BAD_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError)
 _FOREIGN = (DataSourceError, DataLayerError, FieldError, ProjError, shapely.errors.ShapelyError)
+_LONLAT = (("lon", "lat"), ("longitude", "latitude"), ("lng", "lat"))
+_NAMED = 5
+"""Rows that an error names."""
 _log = structlog.get_logger()
 
 
@@ -65,18 +69,20 @@ def read_aoi(path: str, *, layer: str | None = None) -> Aoi:
 def read_features(path: str, *, layer: str | None = None, epsg: int | None = None) -> geopandas.GeoDataFrame:
     """All features of a layer with their attributes, reprojected to `epsg` when it is given; repaired where invalid.
 
-    Features without geometry are left out. Raises UsageError for a path that cannot be read, DataError for a file
-    that is no vector file, has no CRS or no feature.
+    CSV and Parquet without geometries have points in columns lon and lat. Features without geometry are left out; the
+    index counts all from 0. Raises UsageError for a path that cannot be read, DataError for a file that is no vector
+    file, has no CRS or no feature.
     """
     file = _readable(path)
-    frame = _read_frame(str(file), layer, path)
+    table = _TABLES.get(file.suffix.lower())
+    frame = table(file, path) if table else _read_frame(str(file), layer, path)
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
     if frame.empty:
         raise DataError(f"{path} holds no feature with a geometry", "check the file and its layer")
     if frame.crs is None:
         raise DataError(f"{path} does not say its CRS", "add the .prj, or save it as GeoPackage")
     frame = _repaired(frame, path)
-    return frame if epsg is None else _reprojected(frame, epsg, path)
+    return frame if epsg is None else reprojected(frame, epsg, path)
 
 
 def write_gpkg(frame: geopandas.GeoDataFrame, path: Path, *, layer: str = "features") -> None:
@@ -219,11 +225,59 @@ def _repaired(frame: geopandas.GeoDataFrame, path: str) -> geopandas.GeoDataFram
     return frame
 
 
-def _reprojected(frame: geopandas.GeoDataFrame, epsg: int, path: str) -> geopandas.GeoDataFrame:
+def reprojected(frame: geopandas.GeoDataFrame, epsg: int, path: str) -> geopandas.GeoDataFrame:
+    """Features of a file in another CRS; raises DataError when they cannot be brought there."""
     try:
         return frame.to_crs(epsg=epsg)
     except ProjError as error:
         raise DataError(f"{path} cannot be brought to EPSG:{epsg}: {error}", "check its CRS") from None
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+
+def _csv_frame(file: Path, named: str) -> geopandas.GeoDataFrame:
+    return _points_of(_translated(lambda: pd.read_csv(file, encoding="utf-8-sig", low_memory=False), named), named)
+
+
+def _parquet_frame(file: Path, named: str) -> geopandas.GeoDataFrame:
+    """GeoParquet, or a plain table with lon and lat."""
+    table = _translated(lambda: pd.read_parquet(file), named)
+    try:
+        return geopandas.read_parquet(file)
+    except (ValueError, *_FOREIGN):  # it has no metadata of geometries
+        return _points_of(table, named)
+
+
+def _translated(read: Callable[[], pd.DataFrame], named: str) -> pd.DataFrame:
+    try:
+        return read()
+    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+        cause = str(error).splitlines() or ["no cause given"]
+        raise DataError(f"{named} is no table that can be read: {cause[0][:200]}", "write it again") from None
+
+
+def _points_of(table: pd.DataFrame, named: str) -> geopandas.GeoDataFrame:
+    """Points of the columns lon and lat; raises DataError with the rows that have none."""
+    names = {str(name).lower(): name for name in table.columns}
+    place = next(((names[x], names[y]) for x, y in _LONLAT if x in names and y in names), None)
+    if place is None:
+        listed = ", ".join(str(name) for name in table.columns[:20])
+        raise DataError(f"{named} has no columns lon and lat", f"it has {listed}: name the coordinates so")
+    lon, lat = (pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64) for name in place)
+    wrong = np.flatnonzero(~(np.isfinite(lon) & np.isfinite(lat)))
+    if len(wrong):
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        rows = ", ".join(str(row + 1) for row in wrong[:_NAMED])
+        raise DataError(f"row {rows}{more} of {named} has no {place[0]} or {place[1]}", "fill or leave out these rows")
+    return geopandas.GeoDataFrame(table, geometry=shapely.points(lon, lat), crs=4326)
+
+
+_TABLES: Mapping[str, Callable[[Path, str], geopandas.GeoDataFrame]] = {
+    ".csv": _csv_frame,
+    ".parquet": _parquet_frame,
+    ".geoparquet": _parquet_frame,
+}
 
 
 # -- zip -----------------------------------------------------------------------------------------------------------
@@ -233,13 +287,18 @@ def _reprojected(frame: geopandas.GeoDataFrame, epsg: int, path: str) -> geopand
 def _unzipped(file: Path) -> Iterator[Path]:
     """The one vector file in an archive (zip or kmz), unpacked with its sidecars and a bound on what comes out."""
     with tempfile.TemporaryDirectory(prefix="geocrop-") as folder:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                yield _extract(archive, Path(folder), file)
-        except _BAD_ZIP as error:
-            raise AoiError(f"AOI file {file} is a damaged archive: {error}", "zip it again, without password") from None
-        except OSError as error:
+        yield _unpack(file, Path(folder))
+
+
+def _unpack(file: Path, folder: Path) -> Path:
+    """Raises StoreError when there is no room; all else that goes wrong is the archive's fault, also a wild offset."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _extract(archive, folder, file)
+    except (OSError, *_BAD_ZIP) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise StoreError(f"{file} cannot be unpacked: {error.strerror}", "free space in TMPDIR") from None
+        raise AoiError(f"AOI file {file} is a damaged archive: {error}", "zip it again, without password") from None
 
 
 def _extract(archive: zipfile.ZipFile, folder: Path, file: Path) -> Path:

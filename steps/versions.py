@@ -10,6 +10,7 @@ libraries that only label, schedule, inflate or encode: what they do is exact.
 import functools
 import platform
 import re
+import zlib
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def pixel_version() -> str:
     """Part of every tile's key: NAME=VERSION, separated by semicolons."""
     found = [f"{name}={_version(name)}" for name in _PIXEL_PACKAGES if _version(name)]
     return ";".join([f"geocrop-pixels={PIXEL_VERSION}", *found, *_bundled("rasterio"), f"cpu={platform.machine()}"])
+
+
+def encoder_versions() -> dict[str, str]:
+    """What decides, besides pixels, the bytes of a published raster: another zlib packs the same pixels otherwise."""
+    return {"zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 @functools.cache

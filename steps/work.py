@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from steps import naming
-from steps.errors import GeoCropError
+from steps.errors import DataError, GeoCropError, UsageError
 from steps.log import configure
 from steps.model.grid import TileId
 from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
@@ -16,6 +17,7 @@ from steps.settings import settings
 from steps.store import Store, open_store
 from steps.tile import TileMapper
 
+T = TypeVar("T")
 _log = structlog.get_logger()
 
 
@@ -33,19 +35,40 @@ def load_plan(store_url: str, job: str) -> Plan:
 
 
 def read_plan(store: Store, job: str) -> Plan:
-    """Raises MissingObject when the store knows no such job."""
-    return msgspec.json.decode(store.get_bytes(naming.plan_key(job)), type=Plan)
+    """Raises MissingObject when the store knows no such job, DataError for a damaged plan."""
+    plan: Plan = _decoded(store, naming.plan_key(job), Plan)
+    return plan
+
+
+def _decoded(store: Store, key: str, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(store.get_bytes(key), type=kind)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{store.href(key)} is damaged: {error}", "delete it, then run the job again") from error
 
 
 def read_plan_file(path: str) -> Plan:
-    """A plan written to a file by the step `plan` or by `geocrop quote --plan`."""
-    return msgspec.json.decode(Path(path).read_bytes(), type=Plan)
+    """A plan written to a file by the step `plan` or by `geocrop quote --plan`. Raises UsageError or DataError."""
+    return read_file(path, Plan, "plan", "give the file that the step `plan` or `geocrop quote --plan` wrote")
+
+
+def read_file(path: str, kind: type[T], name: str, remedy: str) -> T:
+    """A struct from a JSON file. Raises UsageError for a file that cannot be read, DataError for what it holds."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path} is no {name}: {error}", remedy) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name} {path} cannot be read: {getattr(error, 'strerror', error)}", remedy) from error
 
 
 def pick_tiles(plan: Plan, ids: Iterable[TileId]) -> Iterator[TilePlan]:
-    """The plan's entries of some tiles; raises KeyError for a tile that is not of the plan."""
+    """The plan's entries of some tiles; raises UsageError for a tile that is not of the plan."""
     planned = {entry.tile: entry for entry in plan.tiles}
-    return (planned[tile] for tile in ids)
+    chosen = list(ids)
+    if others := [tile for tile in chosen if tile not in planned]:
+        raise UsageError(f"tile {others[0]} is not of the plan of job {plan.job}", "see the plan's `tiles`")
+    return (planned[tile] for tile in chosen)
 
 
 def map_batch(store_url: str, job: str, ids: tuple[TileId, ...], threads: int) -> list[TileOutcome]:
@@ -85,5 +108,5 @@ def read_outcomes(plan: Plan, store: Store) -> dict[TileId, TileOutcome]:
     for entry in plan.tiles:
         key = naming.job_tile_key(plan.job, entry.tile)
         if store.exists(key):
-            outcomes[entry.tile] = msgspec.json.decode(store.get_bytes(key), type=TileOutcome)
+            outcomes[entry.tile] = _decoded(store, key, TileOutcome)
     return outcomes

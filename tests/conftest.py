@@ -2,13 +2,16 @@
 
 import logging
 import os
+import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
-from steps.settings import settings
+from steps.registry import list_models
+from steps.settings import Settings, settings
 
 _FOR_TESTS = {"GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
 
@@ -35,3 +38,26 @@ def log() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     root.handlers = [handler for handler in handlers if handler in root.handlers]
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a registry without models: making its tables takes seconds."""
+    made = Settings(home=tmp_path_factory.mktemp("registry"))
+    assert list_models(made) == []
+    return made.home / "mlflow.db"
+
+
+@pytest.fixture
+def registry(home: Path, empty_registry: Path) -> Settings:
+    """Settings with a registry of their own, in SQLite and a folder."""
+    shutil.copy(empty_registry, home / "mlflow.db")
+    return Settings(home=home)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Of loopback; nothing listens there."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

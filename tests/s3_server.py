@@ -50,7 +50,7 @@ class S3Server:
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
     """Start the server in a folder, wait until it serves, end it with all that it started. The log is `weed.log`."""
-    port, *others = _free_ports(2 + len(_ROLES))
+    port, *others = free_ports(2 + len(_ROLES))
     server = S3Server(endpoint=f"127.0.0.1:{port}")
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(_command(server, folder, others), stdout=log, stderr=log, start_new_session=True)
@@ -118,7 +118,7 @@ def _probe(client: Minio, server: S3Server) -> str:
     return "probe"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports free now; all are held until all are known, so that they differ."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -13,9 +13,10 @@ from api.clock import now
 from api.context import Context
 from api.database.aois import AoiRow, erase_aoi, find_aoi, insert_aoi, list_aois
 from api.limits import check_body
+from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, not_found, problems
-from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who, parse_bbox, parse_cursor
+from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who
 from api.schemas import AoiDraft, AoiOrder, AoiPage, AoiView
 from api.secrets import new_id
 from api.views import aoi_view

@@ -16,9 +16,10 @@ from api.auth import AnyRequest
 from api.database.jobs import JobFilter, count_active, load_request
 from api.database.tiles import list_tiles
 from api.limits import check_body
+from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, problems
-from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who, parse_bbox, parse_cursor
+from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who
 from api.schemas import JobOrder, JobPage, JobView, Json, ResultView, TileCollection
 from api.views import tile_collection
 from steps.model.job import Phase

@@ -8,7 +8,10 @@ from pathlib import Path
 from steps.assessment import assess, put_assessment
 from steps.assessment_report import area, share
 from steps.estimators import Assessment
+from steps.map_notes import tell_assessment
+from steps.outbox import home_outbox
 from steps.published import Published, open_published
+from steps.settings import settings
 from steps.validation import design_path, read_design, read_labels
 
 
@@ -20,12 +23,18 @@ def run(arguments: argparse.Namespace) -> int:
     labelled = read_labels(sample, arguments.reference_column, design)
     assessment = assess(published, design, labelled, dt.datetime.now(dt.UTC))
     put_assessment(published, assessment)
+    tell_assessment(published.item, assessment, home_outbox(settings()), settings())
     _say(assessment, published)
     return 0
 
 
+def _write(text: str) -> None:
+    """Terminals draw the page's narrow spaces as anything."""
+    sys.stdout.write(text.replace("\u202f", " "))
+
+
 def _say(assessment: Assessment, published: Published) -> None:
-    write, accuracy = sys.stdout.write, assessment.accuracy
+    write, accuracy = _write, assessment.accuracy
     write(f"overall accuracy {share(accuracy.overall)}, {accuracy.units} points of {published.name}\n")
     for one in accuracy.classes:
         write(f"  {one.stratum.name}: user's {share(one.users)}, producer's {share(one.producers)}, "

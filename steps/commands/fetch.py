@@ -2,10 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from steps.blocks import fetch_plan
-from steps.errors import UsageError
 from steps.progress import stage
 from steps.settings import settings
 from steps.work import read_plan_file
@@ -13,8 +11,6 @@ from steps.work import read_plan_file
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the blocks that the plan's tiles read into the cache on disk."""
-    if not Path(arguments.plan).exists():
-        raise UsageError(f"plan {arguments.plan} does not exist", "write one with `geocrop quote ... --plan FILE`")
     plan = read_plan_file(arguments.plan)
     assets = sum(len(scene.assets) for scene in plan.scenes)
     with stage("fetch", assets) as advance:

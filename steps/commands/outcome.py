@@ -3,12 +3,14 @@
 import sys
 
 from steps import naming
+from steps.gate import failure
 from steps.jobs import Workshop
 from steps.local import crew_of
 from steps.model.job import Coverage, Phase, Plan, Reason
 from steps.records import open_records
 from steps.settings import Settings
 from steps.store import open_store
+from steps.work import read_outcomes
 
 _FILES = ("map.tif", "confidence.tif", "areas.csv", "report.html", "item.json")
 
@@ -20,7 +22,7 @@ def workshop(store_url: str, configured: Settings, workers: int) -> Workshop:
 
 
 def say_coverage(plan: Plan, coverage: Coverage, shop: Workshop) -> int:
-    """Say what came out and where it lies; the exit code of the command."""
+    """Say what came out and where it lies; the exit code of the command. Raises why the job failed, if it did."""
     write = sys.stdout.write
     write(f"{coverage.phase}: {coverage.share:.1%} of the AOI mapped (job {plan.job})\n")
     for reason, pixels in sorted(coverage.pixels.items()):
@@ -29,15 +31,9 @@ def say_coverage(plan: Plan, coverage: Coverage, shop: Workshop) -> int:
     for fault in coverage.excluded[:5]:
         write(f"  left out scene {fault.scene}: {fault.error}\n")
     if coverage.phase is Phase.FAILED:
-        write(f"nothing was published; try again with: geocrop retry {plan.job}\n")
-        return 75 if _may_pass(coverage) else 65
+        raise failure(plan.job, coverage, read_outcomes(plan, shop.store))
     for name in _FILES:
         key = naming.map_key(plan.job, name)
         if shop.store.exists(key):
             write(f"  {name:<15} {shop.store.href(key)}\n")
     return 0
-
-
-def _may_pass(coverage: Coverage) -> bool:
-    """Whether what failed may pass another time: lost workers and unread scenes, not cloud."""
-    return any(reason in coverage.pixels for reason in (Reason.READ_ERROR, Reason.WORKER_LOST))

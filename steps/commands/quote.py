@@ -10,6 +10,7 @@ from steps.calibration import load
 from steps.jobs import stored_tiles
 from steps.local import crew_of
 from steps.prepare import encode_plan, make_plan
+from steps.publish import Extras
 from steps.quote import quote
 from steps.requests import build_request
 from steps.settings import settings
@@ -18,6 +19,7 @@ from steps.store import open_store
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan and count; nothing is written but the plan, where asked."""
+    Extras.of(arguments)
     request, card = build_request(arguments, settings())
     plan = make_plan(request, card, probe=not arguments.no_probe)
     stored = {str(tile) for tile in stored_tiles(plan, open_store(arguments.out, settings()))}

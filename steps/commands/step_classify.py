@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from steps.errors import UsageError
 from steps.model.grid import TileId
@@ -15,8 +14,6 @@ from steps.work import do_tiles, read_plan_file
 
 def run(arguments: argparse.Namespace) -> int:
     """Map each tile; the worst failure is the exit code, and 75 wins over 65, as trying again may help."""
-    if not Path(arguments.plan).exists():
-        raise UsageError(f"plan {arguments.plan} does not exist", "give the file that the step `plan` wrote")
     plan = read_plan_file(arguments.plan)
     mapper = TileMapper(open_store(arguments.store, settings()), threads=len(os.sched_getaffinity(0)))
     outcomes = list(do_tiles(mapper, plan, _ids(arguments.tiles)))

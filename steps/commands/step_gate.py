@@ -5,17 +5,19 @@ from pathlib import Path
 
 import msgspec
 
-from steps.model.job import Phase, Reason
+from steps.gate import failure
+from steps.model.job import Phase
 from steps.publish import gate_job
 from steps.settings import settings
 from steps.store import open_store
-from steps.work import read_plan_file
+from steps.work import read_outcomes, read_plan_file
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the verdict; 75 when nothing passes but another try may help, 65 when none will."""
-    coverage = gate_job(read_plan_file(arguments.plan), open_store(arguments.store, settings()))
+    plan, store = read_plan_file(arguments.plan), open_store(arguments.store, settings())
+    coverage = gate_job(plan, store)
     Path(arguments.coverage).write_bytes(msgspec.json.encode(coverage))
-    if coverage.phase is not Phase.FAILED:
-        return 0
-    return 75 if {Reason.READ_ERROR, Reason.WORKER_LOST} & coverage.pixels.keys() else 65
+    if coverage.phase is Phase.FAILED:
+        raise failure(plan.job, coverage, read_outcomes(plan, store))
+    return 0

@@ -9,8 +9,8 @@ import msgspec
 from steps.errors import UsageError
 from steps.jobs import stored_tiles
 from steps.model.job import MapRequest
-from steps.models import load_card, load_model
-from steps.prepare import encode_plan, make_plan, store_plan
+from steps.prepare import encode_plan, load_points, make_plan, store_plan
+from steps.registry import pinned
 from steps.settings import settings
 from steps.store import open_store
 
@@ -18,10 +18,10 @@ from steps.store import open_store
 def run(arguments: argparse.Namespace) -> int:
     """Plan; write the plan and the ids of the tiles that are not in the store yet."""
     request = _read_request(arguments.request)
-    card = load_card(request.model.href)
+    model = pinned(request.model, settings())
     store = open_store(arguments.store, settings())
-    plan = make_plan(request, card, probe=not arguments.no_probe)
-    store_plan(plan, load_model(request.model.href, card), store)
+    plan = make_plan(request, model.card, probe=not arguments.no_probe)
+    store_plan(plan, model.model_bytes, store, load_points(str(model.folder), model.card))
     Path(arguments.plan).write_bytes(encode_plan(plan))
     stored = stored_tiles(plan, store)
     ids = [str(entry.tile) for entry in plan.tiles if entry.tile not in stored]

@@ -36,7 +36,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str = "static"
-    """static or sentinel1."""
+    """static or sentinel1; or table, columns of a ready-made feature table, which no map can be made of."""
     bands: tuple[str, ...] = ("value",)
 
 
@@ -82,6 +82,11 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(_names(self))
 
     @property
+    def mappable(self) -> bool:
+        """Whether its features can be made of scenes and rasters."""
+        return all(layer.kind != "table" for layer in self.layers)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """What features can be made of: the bands, then the indices."""
         return (*self.bands, *(index.name for index in self.indices))
@@ -105,7 +110,7 @@ def _problems(spec: FeatureSpec) -> Iterator[str]:
     """Everything that is wrong with a spec, a sentence each, naming the field."""
     if spec.version != SPEC_VERSION:
         yield f"version {spec.version} is not {SPEC_VERSION}, the one this code makes: train the model again"
-    if not spec.bands or len(set(spec.sources)) != len(spec.sources):
+    if (not spec.bands and spec.mappable) or len(set(spec.sources)) != len(spec.sources):
         yield "bands and indices need names, each of its own"
     if not 1 <= spec.periods <= spec.season_days:
         yield f"periods {spec.periods} must be from 1 to season_days {spec.season_days}"
@@ -129,8 +134,8 @@ def _unknown_names(spec: FeatureSpec) -> Iterator[str]:
         yield f"{min(unknown)} is neither a band nor an index of it"
     if any(not 0 <= percent <= 100 for entry in spec.percentiles for percent in entry.percents):
         yield "percentiles are whole numbers from 0 to 100"
-    if any(layer.kind not in {"static", "sentinel1"} for layer in spec.layers):
-        yield "a layer's kind is static or sentinel1"
+    if any(layer.kind not in {"static", "sentinel1", "table"} for layer in spec.layers):
+        yield "a layer's kind is static, sentinel1 or table"
 
 
 def _difference(name: str, plus: str, minus: str) -> Index:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from steps import samples
 from steps.cli import build_parser
-from steps.commands.train import plan_labels
+from steps.material import plan_labels
 from steps.model.card import ClassDef
 from steps.model.grid import TileId
 from steps.model.job import Plan

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.mlflow_server import MlflowServer, mlflow_server
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.postgis_server import PostgisServer, postgis_server
 from tests.s3_server import S3Server, s3_server
 
 
@@ -11,4 +14,25 @@ from tests.s3_server import S3Server, s3_server
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A SeaweedFS of this test process."""
     with s3_server(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL with PostGIS of this test process."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server) -> Iterator[MlflowServer]:
+    """An MLflow over both of this test process; its tests share a group, so that there is one."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), postgres.create("mlflow"), s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgisServer]:
+    """A PostgreSQL with PostGIS of this test process."""
+    with postgis_server(tmp_path_factory.mktemp("postgis")) as server:
         yield server

@@ -34,7 +34,9 @@ class Farm:
     def geocrop(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command line as a user would."""
         command = [sys.executable, "-m", "steps.cli", *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command, env=self.env, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=300
+        )
         assert not check or done.returncode == 0, done.stderr[-3000:]
         return done
 
@@ -204,7 +206,8 @@ def test_an_assessed_map_replays(farm: Farm, published: Path, tmp_path: Path) ->
     item = the_map(store) / "item.json"
     farm.geocrop("sample-design", str(item), "--out", str(points), "--standard-error", "0.02", "--minimum", "20")
     label_with_truth(points, farm.land.truth)
-    farm.geocrop("assess", str(item), "--sample", str(points))
+    said = farm.geocrop("assess", str(item), "--sample", str(points)).stdout
+    assert said.isascii()
     found = json.loads(item.read_text(encoding="utf-8"))["properties"]["geocrop:assessment"]["accuracy"]
     with rasterio.open(the_map(store) / "map.tif") as source, rasterio.open(farm.land.truth) as truth:
         mapped = source.read(1)

@@ -39,7 +39,7 @@ def test_strips_do_not_matter(cuts: list[int]) -> None:
     assert encode_sample(sampled(cuts)) == encode_sample(sampled([]))
 
 
-def test_the_lattice_is_every_sixteenth_pixel() -> None:
+def test_the_lattice_is_every_eighth_pixel() -> None:
     """What is stored is what the reference says of the pixels there."""
     found, rows = sampled([]), VALUES[:, FIRST::STEP, FIRST::STEP].reshape(len(NAMES), -1).T
     assert found.bins.shape == (len(NAMES), SIZE // STEP, SIZE // STEP)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.errors import LabelError
+from steps.errors import LabelError, UsageError
 from steps.legend import DYNAMIC_WORLD, default_colours, make_legend, parse_legend, qml_style, read_legend
 from steps.model.card import ClassDef
 
@@ -106,8 +106,8 @@ def test_bad_legends_are_refused(text: str, message: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A missing or binary file is a LabelError."""
-    with pytest.raises(LabelError, match=r"gone\.csv cannot be read"):
+    """A missing file is a mistake of the command line, a binary one holds no labels."""
+    with pytest.raises(UsageError, match=r"gone\.csv cannot be read"):
         read_legend(str(tmp_path / "gone.csv"))
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(LabelError, match=r"binary\.csv cannot be read"):

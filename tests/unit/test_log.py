@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.log import configure, hide_secrets, timed
+from steps.log import configure, hide_secrets
 from steps.settings import Settings
 
 SECRET = "s3cr3t-signature"  # noqa: S105 - what must not be seen
@@ -112,16 +112,3 @@ def test_configured_twice_logs_once(capsys: pytest.CaptureFixture[str], tmp_path
     configure(Settings(home=tmp_path, log_format="json"))
     logging.getLogger("any.library").warning("once")
     assert len(lines(capsys)) == 1
-
-
-@pytest.mark.usefixtures("as_json")
-def test_what_is_timed_says_how_long_it_took(capsys: pytest.CaptureFixture[str]) -> None:
-    """The end of something carries its seconds, and what was learnt on the way; a failure says what failed."""
-    with timed("mosaic", job="any-job") as fields:
-        fields["tiles"] = 3
-    with pytest.raises(ZeroDivisionError), timed("mosaic", job="any-job"):
-        raise ZeroDivisionError("any")
-    done, failed = lines(capsys)
-    assert (done["event"], done["job"], done["tiles"]) == ("mosaic.done", "any-job", 3)
-    assert isinstance(done["seconds"], float)
-    assert (failed["event"], failed["error"]) == ("mosaic.failed", "ZeroDivisionError: any")

@@ -3,38 +3,26 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 
+from steps.card_page import card_page
+from steps.ensemble import Ensemble, XgboostMember, encode_ensemble
 from steps.errors import ModelError
-from steps.model.card import ModelCard
-from steps.models import list_models, load_card, load_model, register, resolve, save_model
-from steps.settings import Settings
+from steps.model.spec import FeatureSpec, Layer
+from steps.models import load_card, load_evaluation, load_model
+from steps.packaging import requirements, signature
+from steps.served import _load_pyfunc
 from steps.testing import any_card
+from tests.model_folders import ANY_BYTES, card_for, saved
 
-ANY_BYTES = b'{"learner":{}}'
-
-
-def card_for(data: bytes = ANY_BYTES, **changes: Any) -> ModelCard:
-    """A card that names these bytes."""
-    return any_card(**({"version": "", "model_sha256": hashlib.sha256(data).hexdigest()} | changes))
-
-
-def saved(folder: Path, data: bytes = ANY_BYTES, **changes: Any) -> Path:
-    """A model's folder."""
-    save_model(folder, card_for(data, **changes), data)
-    return folder
-
-
-@pytest.fixture
-def registry(home: Path) -> Settings:
-    """Settings with a registry of their own."""
-    return Settings(home=home)
+FEATURES, CLASSES = len(any_card().spec.feature_names), len(any_card().classes)
 
 
 def test_a_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
@@ -51,26 +39,10 @@ def test_saving_again_replaces_the_whole_folder(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")
     (folder / "stray").touch()
     saved(folder, b'{"learner":1}')
-    assert sorted(path.name for path in folder.iterdir()) == ["MLmodel", "card.json", "model.json", "requirements.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "MLmodel", "README.md", "card.json", "model.json", "requirements.txt",
+    ]  # fmt: skip
     assert load_model(str(folder), load_card(str(folder))) == b'{"learner":1}'
-
-
-def test_a_folder_is_resolved_without_mlflow(tmp_path: Path) -> None:
-    """MLflow takes seconds to import; a folder, good or missing, needs none of it."""
-    code = (
-        "import sys; from pathlib import Path; from steps.errors import ModelError; from steps.models import resolve; "
-        "from steps.settings import Settings; settings = Settings(home=Path('/nowhere'))\n"
-        "print(resolve(sys.argv[1], settings)[0].href)\n"
-        "try: resolve('/no/such/folder', settings)\n"
-        "except ModelError as error: print(error)\n"
-        "assert not {'mlflow', 'numba', 'rasterio', 'xarray', 'xgboost'} & {*sys.modules}"
-    )
-    folder = saved(tmp_path / "model")
-    run = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
-    href, message = run.stdout.splitlines()
-    assert href == str(folder)
-    assert "/no/such/folder" in message
-    assert "card.json" in message
 
 
 def test_bytes_of_another_digest_are_refused(tmp_path: Path) -> None:
@@ -104,8 +76,8 @@ def test_a_card_of_another_spec_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_learner_of_later_times_is_refused(tmp_path: Path) -> None:
     """A card that names a learner unknown here is refused with its name."""
-    with pytest.raises(ModelError, match="learner 'ensemble', not xgboost"):
-        load_card(str(saved(tmp_path / "model", learner="ensemble")))
+    with pytest.raises(ModelError, match="learner 'oracle', not xgboost or ensemble"):
+        load_card(str(saved(tmp_path / "model", learner="oracle")))
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"name": 3}', "[]", "\x80"])
@@ -117,80 +89,106 @@ def test_a_file_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
         load_card(str(path.parent))
 
 
-def test_versions_and_aliases(tmp_path: Path, registry: Settings) -> None:
-    """A name is the newest version; name/version and name@alias are pinned to theirs, with or without models:/."""
-    refs = [register(saved(tmp_path / text, text.encode()), registry) for text in ("one", "two", "three")]
-    assert [ref.version for ref in refs] == ["1", "2", "3"]
-    _set_alias(registry, "any-model", "champion", "2")
-    for text, ref in {"any-model": refs[2], "any-model/1": refs[0], "any-model@champion": refs[1]}.items():
-        for prefix in ("", "models:/"):
-            found, card = resolve(prefix + text, registry)
-            assert (found, card.version) == (ref, ref.version)
-            assert load_model(found.href, card) == ["one", "two", "three"][int(ref.version) - 1].encode()
-    assert list_models(registry) == refs
+def any_booster(seed: int = 0) -> xgboost.Booster:
+    """Of as many features and classes as any card has."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((60, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 60)
+    return xgboost.train({"objective": "multi:softprob", "num_class": CLASSES}, xgboost.DMatrix(x, y), 2)
 
 
-def _set_alias(settings: Settings, name: str, alias: str, version: str) -> None:
-    from mlflow import MlflowClient
-
-    uri = f"sqlite:///{settings.home / 'mlflow.db'}"
-    MlflowClient(registry_uri=uri, tracking_uri=uri).set_registered_model_alias(name, alias, version)
+def json_of(booster: xgboost.Booster) -> bytes:
+    """The model file."""
+    return bytes(booster.save_raw("json"))
 
 
-def test_a_registered_model_outlives_its_folder(tmp_path: Path, registry: Settings) -> None:
-    """The registry keeps its own copy."""
-    folder = saved(tmp_path / "model")
-    register(folder, registry)
-    saved(folder, b"another")
-    ref, card = resolve("any-model", registry)
-    assert load_model(ref.href, card) == ANY_BYTES
+def test_mlflow_opens_the_folder(tmp_path: Path) -> None:
+    """In xgboost's flavour it predicts the same; as python_function it takes named columns in any order and heats."""
+    booster = any_booster()
+    folder = saved(tmp_path / "model", json_of(booster), temperature=2.0)
+    names = list(any_card().spec.feature_names)
+    x = np.random.default_rng(1).random((40, FEATURES)).astype(np.float32)
+    frame = pd.DataFrame(x.astype(np.float64), columns=names)[names[::-1]]
+    flavour, function = _by_mlflow(tmp_path, folder, x, frame)
+    np.testing.assert_array_equal(flavour, booster.inplace_predict(x))
+    raised = np.sqrt(booster.inplace_predict(x))
+    np.testing.assert_allclose(function, raised / raised.sum(axis=1, keepdims=True), atol=1e-6)
 
 
-def test_other_names_for_the_same_learner_are_another_version(tmp_path: Path, registry: Settings) -> None:
-    """What is no part of the digest, as class names, is registered with its version all the same."""
-    register(saved(tmp_path / "one"), registry)
-    renamed = tuple(msgspec.structs.replace(entry, name=entry.name.upper()) for entry in any_card().classes)
-    register(saved(tmp_path / "two", classes=renamed), registry)
-    assert resolve("any-model/1", registry)[1].classes == any_card().classes
-    assert resolve("any-model/2", registry)[1].classes == renamed
-
-
-def test_an_unregistered_name_is_said(tmp_path: Path, registry: Settings) -> None:
-    """The message names the model and where to look, be it the name, the version or the alias that is unknown."""
-    register(saved(tmp_path / "model"), registry)
-    for text in ("nothing-so-named", "any-model/9", "any-model@nobody", "models:/other/1"):
-        with pytest.raises(ModelError, match=f"{text.removeprefix('models:/')}.*geocrop models"):
-            resolve(text, registry)
-
-
-@pytest.mark.parametrize("text", ["a/b/c", "./model", "../x", "name@", "", "models:/", "name/latest"])
-def test_what_is_neither_folder_nor_name_is_refused(registry: Settings, text: str) -> None:
-    """Such a text never reaches the registry."""
-    with pytest.raises(ModelError, match="is no model"):
-        resolve(text, registry)
-    assert not (registry.home / "mlflow.db").exists()
-
-
-def test_tampered_bytes_are_never_registered(tmp_path: Path, registry: Settings) -> None:
-    """A model that does not fit its card gets no version."""
-    folder = saved(tmp_path / "model")
-    (folder / "model.json").write_bytes(b"tampered")
-    with pytest.raises(ModelError):
-        register(folder, registry)
-    assert list_models(registry) == []
-
-
-def test_mlflow_loads_the_folder(tmp_path: Path) -> None:
-    """The packaging is MLflow's: its xgboost flavour opens the folder and predicts the same."""
-    x = np.random.default_rng(0).random((40, 3)).astype(np.float32)
-    booster = xgboost.train({"objective": "multi:softprob", "num_class": 3}, xgboost.DMatrix(x, np.arange(40) % 3), 2)
-    folder = saved(tmp_path / "model", bytes(booster.save_raw("json")))
+def _by_mlflow(scratch: Path, folder: Path, x: np.ndarray, frame: pd.DataFrame) -> list[np.ndarray]:
+    """What MLflow's two flavours of a folder say, in a process of its own."""
     code = (
-        "import sys, mlflow.xgboost, numpy as np; model = mlflow.xgboost.load_model(sys.argv[1]); "
-        "np.save(sys.argv[2], model.inplace_predict(np.load(sys.argv[3])))"
+        "import sys, mlflow.xgboost, mlflow.pyfunc, numpy as np, pandas as pd\n"
+        "folder, x, frame, out = sys.argv[1:]\n"
+        "flavour = mlflow.xgboost.load_model(folder).inplace_predict(np.load(x))\n"
+        "function = mlflow.pyfunc.load_model(folder).predict(pd.read_parquet(frame))\n"
+        "np.savez(out, flavour, function)\n"
     )
-    np.save(tmp_path / "x.npy", x)
-    command = [sys.executable, "-c", code, folder, tmp_path / "p.npy", tmp_path / "x.npy"]
+    np.save(scratch / "x.npy", x)
+    frame.to_parquet(scratch / "frame.parquet")
+    command = [sys.executable, "-c", code, folder, scratch / "x.npy", scratch / "frame.parquet", scratch / "p.npz"]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    subprocess.run(command, env=quiet, cwd=tmp_path, check=True, capture_output=True, timeout=120)
-    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), booster.inplace_predict(x))
+    subprocess.run(command, env=quiet, cwd=scratch, check=True, capture_output=True, timeout=120)
+    with np.load(scratch / "p.npz") as found:
+        return list(found.values())
+
+
+def test_an_ensemble_is_served(tmp_path: Path) -> None:
+    """The python_function of a vote is the mean of its members, and other shapes are refused."""
+    boosters = [any_booster(seed) for seed in (0, 1)]
+    members = tuple(XgboostMember(weight=0.5, model=msgspec.Raw(json_of(one))) for one in boosters)
+    data = encode_ensemble(Ensemble(classes=CLASSES, features=FEATURES, members=members))
+    served = _load_pyfunc(str(saved(tmp_path / "model", data, learner="ensemble")))
+    x = np.random.default_rng(1).random((40, FEATURES)).astype(np.float32)
+    np.testing.assert_allclose(served.predict(x), sum(one.inplace_predict(x) for one in boosters) / 2, atol=1e-6)
+    with pytest.raises(ModelError, match=f"give {FEATURES} columns"):
+        served.predict(x[:, 1:])
+
+
+def test_requirements_are_exact_and_name_one_wheel_of_xgboost() -> None:
+    """Every line pins what is installed; the large wheel of the same library is not among them."""
+    lines = requirements(any_card()).splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert pinned == {name: version(name) for name in pinned}
+    assert "xgboost-cpu" in pinned
+    assert "xgboost" not in pinned
+
+
+def test_the_signature_names_the_features() -> None:
+    """In the spec's order; the output has a column for each class."""
+    card = any_card()
+    found = signature(card)
+    assert [column["name"] for column in json.loads(found["inputs"])] == list(card.spec.feature_names)
+    assert json.loads(found["outputs"])[0]["tensor-spec"]["shape"] == [-1, CLASSES]
+
+
+def test_a_card_can_be_read_by_people() -> None:
+    """Classes with colours, every split's numbers, what a table cannot break."""
+    scores = {
+        "blocks held out": {"balanced accuracy": 0.7125, "classes": {"a|b": {"recall": 0.5}}},
+        "single samples (optimistic)": {},
+    }
+    page = card_page(any_card(scores=scores, trained={"labels": "fields.gpkg", "scenes": [f"S{n}" for n in range(30)]}))
+    assert page.startswith("# Model any-model\n")
+    for entry in any_card().classes:
+        assert f"| {entry.code} | {entry.name} | #{entry.colour} |" in page
+    assert "| balanced accuracy | 0.7125 |" in page
+    assert "| a\\|b | 0.5 |" in page
+    assert "### single samples (optimistic)\n\nNot measured" in page
+    assert "S19 and 10 more" in page
+    assert "no map can be made" not in page
+
+
+def test_a_card_of_a_table_says_that_it_cannot_map() -> None:
+    """A model whose features are not ours is no model for maps."""
+    spec = FeatureSpec(bands=(), layers=(Layer(name="table", kind="table", bands=("a", "b")),))
+    assert "no map can be made" in card_page(any_card(spec=spec))
+
+
+def test_a_damaged_evaluation_is_said(tmp_path: Path) -> None:
+    """A folder may have none; one that is no JSON is refused."""
+    folder = saved(tmp_path / "model")
+    assert load_evaluation(folder) == {}
+    (folder / "evaluation").mkdir()
+    (folder / "evaluation" / "evaluation.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match="train the model again"):
+        load_evaluation(folder)

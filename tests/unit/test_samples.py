@@ -1,4 +1,8 @@
+"""Samples are the labelled pixels, with the features that mapping makes of them."""
+
 import datetime as dt
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -6,174 +10,46 @@ import geopandas
 import msgspec
 import numpy as np
 import pytest
-import rasterio
 import shapely
-from rasterio.transform import Affine
+from hypothesis import given
+from hypothesis import strategies as st
 
-from steps import samples
+from steps import reader, samples
 from steps.cube import load_cube
 from steps.errors import LabelError
 from steps.features import compute_features
-from steps.legend import parse_legend
-from steps.model.job import Plan
-from steps.samples import Labels, SampleTable, collect_samples, labelled_tiles, read_labels
+from steps.labels import Labels, read_labels
+from steps.local import Crew
+from steps.model.grid import TileId
+from steps.model.job import Plan, TilePlan
+from steps.samples import collect_samples, group_names, labelled_tiles, neighbourhoods
+from steps.table import SampleTable
 from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_grid, any_plan, any_spec, tiny_scene
+from steps.tiff import TiffLayout
 
 GRID = any_grid()
 TILE = GRID.tile_at(ANY_CORNER[0] + 1, ANY_CORNER[1] - 1)
 WEST, _, _, NORTH = GRID.bounds(TILE)
+ALONE = Crew(workers=1, threads=1, memory_mb=2000)
 
 
-def square(col: int, row: int, width: int, height: int | None = None) -> shapely.Polygon:
+def square(col: int, row: int, width: int) -> shapely.Polygon:
     """A box of whole pixels of the tile."""
     left, top = WEST + 10 * col, NORTH - 10 * row
-    return shapely.box(left, top - 10 * (height or width), left + 10 * width, top)
+    return shapely.box(left, top - 10 * width, left + 10 * width, top)
 
 
-def vector(folder: Path, rows: list[tuple[Any, shapely.Geometry]], epsg: int = ANY_EPSG) -> str:
+def vector(folder: Path, rows: list[tuple[Any, shapely.Geometry]]) -> str:
     """A GeoPackage of labelled shapes with the column `crop`."""
     frame = geopandas.GeoDataFrame(
         {"crop": [label for label, _ in rows]}, geometry=[shape for _, shape in rows], crs=ANY_EPSG
-    ).to_crs(epsg)
+    )
     frame.to_file(folder / "labels.gpkg", driver="GPKG", engine="pyogrio")
     return str(folder / "labels.gpkg")
 
 
-def raster(folder: Path, values: np.ndarray, **profile: Any) -> str:
-    """A GeoTIFF of 10 m pixels from the tile's corner on."""
-    path = folder / "labels.tif"
-    chosen: dict[str, Any] = {"crs": f"EPSG:{ANY_EPSG}", "transform": Affine(10, 0, WEST, 0, -10, NORTH)} | profile
-    height, width = values.shape
-    with rasterio.open(
-        path, "w", driver="GTiff", dtype=values.dtype, count=1, width=width, height=height, **chosen
-    ) as target:
-        target.write(values, 1)
-    return str(path)
-
-
-def laid(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and groups on the tile."""
-    found = labels.on(GRID, TILE)
-    return found.codes, found.groups
-
-
 def quiet(_steps: int = 1, _note: str = "") -> None:
     """No progress bar."""
-
-
-def test_polygons_lose_their_edge(tmp_path: Path) -> None:
-    """A field of 10 x 10 pixels labels its inner 8 x 8; each polygon is a parcel, each label a class."""
-    path = vector(tmp_path, [("a", square(5, 5, 10)), ("b", square(30, 20, 12)), ("a", square(50, 50, 10))])
-    labels = read_labels(path, "crop", None, "")
-    codes, groups = laid(labels)
-    expected = np.full((64, 64), -1)
-    expected[6:14, 6:14], expected[21:31, 31:41], expected[51:59, 51:59] = 1, 2, 1
-    np.testing.assert_array_equal(codes, expected)
-    assert len(np.unique(groups[codes >= 0])) == 3
-    assert [(entry.code, entry.name) for entry in labels.legend.classes] == [(1, "a"), (2, "b")]
-
-
-def test_a_small_field_keeps_its_pixels(tmp_path: Path) -> None:
-    """A field that would vanish without its edge is taken whole."""
-    path = vector(tmp_path, [("a", square(5, 5, 2)), ("b", square(30, 30, 10))])
-    assert (laid(read_labels(path, "crop", None, ""))[0] == 1).sum() == 4
-
-
-def test_points_take_the_pixel_that_they_are_in(tmp_path: Path) -> None:
-    """Each point labels one pixel and is a parcel of its own, also from a file in degrees."""
-    spots = [(3, 4), (3, 5), (60, 1)]
-    rows = [(name, square(col, row, 1).centroid) for name, (col, row) in zip("aab", spots, strict=True)]
-    codes, groups = laid(read_labels(vector(tmp_path, rows, 4326), "crop", None, ""))
-    assert [codes[row, col] for col, row in spots] == [1, 1, 2]
-    assert (codes >= 0).sum() == 3
-    assert len({groups[row, col] for col, row in spots}) == 3
-
-
-def test_a_raster_of_codes(tmp_path: Path) -> None:
-    """0 is no class; pixels of a code that touch are a parcel, those that do not are others."""
-    values = np.zeros((64, 64), np.uint8)
-    values[0:5, 0:5], values[10:20, 0:5], values[10:20, 5:9] = 7, 7, 40
-    codes, groups = laid(read_labels(raster(tmp_path, values), "crop", None, ""))
-    np.testing.assert_array_equal(codes, np.select([values == 7, values == 40], [1, 2], -1))
-    assert len(np.unique(groups[codes >= 0])) == 3
-    assert len(np.unique(groups[values == 7])) == 2
-
-
-def test_a_legend_names_the_codes_of_a_raster(tmp_path: Path) -> None:
-    """Codes of one class are merged; labels of other files do no harm; 0 is a class where the legend has it."""
-    values = np.tile(np.array([0, 1, 2, 3], np.uint8), (64, 16))
-    legend = parse_legend("label,code,name\n0,9,water\n1,5,crop\n2,5,crop\n3,6,trees\nmaize,5,crop")
-    codes, _ = laid(read_labels(raster(tmp_path, values), "crop", legend, ""))
-    np.testing.assert_array_equal(codes, np.array([9, 5, 5, 6])[values])
-
-
-@pytest.mark.parametrize(("legend", "below", "above"), [(None, 0, 1), ("label,code\nforest,3\nother,8\nsea,1", 8, 3)])
-def test_a_continuous_raster_cut_in_two(tmp_path: Path, legend: str | None, below: int, above: int) -> None:
-    """At and above the threshold is the second class, below the first; nodata is neither. A legend's codes hold."""
-    values = np.full((64, 64), 20.5, np.float32)
-    values[:, 10:], values[:, 20:], values[:, 30:], values[:, 40:] = 50, 99, 255, np.nan
-    path = raster(tmp_path, values, nodata=255)
-    labels = read_labels(path, "", parse_legend(legend) if legend else None, "other, 50, forest")
-    codes, _ = laid(labels)
-    np.testing.assert_array_equal(codes[0], np.repeat([below, above, above, -1, -1], [10, 10, 10, 10, 24]))
-    assert {entry.code: entry.name for entry in labels.legend.classes} == {below: "other", above: "forest"}
-
-
-@pytest.mark.parametrize("text", ["forest", "a,b,c", "a,1,b,c", "a,1,a", ",1,b", "a,nan,b", "a,inf,b", "a,1,"])
-def test_a_threshold_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:
-    """The message shows how it is written."""
-    with pytest.raises(LabelError, match="other,50,forest"):
-        read_labels(raster(tmp_path, np.ones((64, 64), np.uint8)), "", None, text)
-
-
-def test_values_between_codes_are_refused(tmp_path: Path) -> None:
-    """A continuous raster is no label raster until it is cut."""
-    values = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
-    with pytest.raises(LabelError, match=r"no class code.*--label-threshold"):
-        read_labels(raster(tmp_path, values), "", None, "")
-
-
-def test_a_code_without_a_legend_line_is_refused(tmp_path: Path) -> None:
-    """The code is named, and what is done about it."""
-    values = np.tile(np.array([0, 1, 2, 3], np.uint8), (64, 16))
-    with pytest.raises(LabelError, match=r"code 3 of .* is not in the legend.*add it"):
-        read_labels(raster(tmp_path, values), "", parse_legend("label,code\n1,1\n2,2"), "")
-
-
-def test_a_raster_without_crs_is_refused(tmp_path: Path) -> None:
-    """It could lie anywhere."""
-    with pytest.raises(LabelError, match="no CRS"):
-        read_labels(raster(tmp_path, np.ones((64, 64), np.uint8), crs=None), "", None, "")
-
-
-def test_an_unknown_column_is_refused(tmp_path: Path) -> None:
-    """The message says which columns there are."""
-    with pytest.raises(LabelError, match=r"no column klass.*it has crop"):
-        read_labels(vector(tmp_path, [("a", square(0, 0, 5))]), "klass", None, "")
-
-
-def test_a_column_without_any_label_is_refused(tmp_path: Path) -> None:
-    """All empty is not a data set."""
-    with pytest.raises(LabelError, match="no labelled feature"):
-        read_labels(vector(tmp_path, [(None, square(0, 0, 5))]), "crop", None, "")
-
-
-def test_rows_without_label_are_left_out(tmp_path: Path) -> None:
-    """An empty label is no class."""
-    path = vector(tmp_path, [("a", square(0, 0, 6)), (None, square(20, 20, 6)), ("b", square(40, 40, 6))])
-    labels = read_labels(path, "crop", None, "")
-    assert [entry.name for entry in labels.legend.classes] == ["a", "b"]
-    assert (laid(labels)[0] >= 0).sum() == 2 * 4 * 4
-
-
-def test_rows_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    """Labels without a legend line and lines instead of fields are refused by row, counted in the file."""
-    line = shapely.LineString([(WEST, NORTH), (WEST + 100, NORTH - 100)])
-    path = vector(tmp_path, [(None, square(0, 0, 5)), ("a", square(9, 9, 5)), ("b", line), ("b", line)])
-    with pytest.raises(LabelError, match=r"row 3 and 1 more of .* is a LineString"):
-        read_labels(path, "crop", None, "")
-    with pytest.raises(LabelError, match=r"label 'a' of row 2 of .* is not in the legend"):
-        read_labels(path, "crop", parse_legend("label,code\nb,1"), "")
 
 
 def plan_with(folder: Path, scl: int | np.ndarray = 4) -> Plan:
@@ -199,32 +75,33 @@ def fields(tmp_path: Path) -> Labels:
     return read_labels(vector(tmp_path, rows), "crop", None, "")
 
 
-def collected(plan: Plan, labels: Labels) -> SampleTable:
+def collected(plan: Plan, labels: Labels, kept: Path) -> SampleTable:
     """The samples of a plan's tiles."""
-    return collect_samples(plan, labels, labelled_tiles(plan, labels), quiet)
+    return collect_samples(plan, labels, labelled_tiles(plan, labels), kept, ALONE, quiet)
 
 
 def test_samples_have_the_features_that_mapping_has(
     tmp_path: Path, fields: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bit for bit the features of the pixels, with their classes, parcels and blocks."""
+    """Bit for bit the features of the pixels, with their classes, parcels and places."""
     monkeypatch.setattr(samples, "MAX_PER_GROUP", 10**6)
     plan = plan_with(tmp_path)
-    found = collected(plan, fields)
+    found = collected(plan, fields, tmp_path / "kept")
     job = plan.tile_job(plan.tiles[0])
     features = compute_features(load_cube(job), job.card.spec, job.season, job.halo).values.values
-    codes, groups = laid(fields)
+    on_tile = fields.on(plan.grid, plan.tiles[0].tile)
+    codes, groups = on_tile.codes, on_tile.groups
     y, x = np.nonzero(codes >= 0)
     np.testing.assert_array_equal(found.features, features[:, y, x].T)
     np.testing.assert_array_equal(found.codes, codes[y, x])
     np.testing.assert_array_equal(found.groups, groups[y, x])
-    assert len(np.unique(found.blocks)) == len(np.unique(y // 8 * 100 + x // 8))
+    assert found.placed
 
 
 def test_no_parcel_gives_more_than_its_share(tmp_path: Path, fields: Labels) -> None:
     """Large fields are thinned to the same number, and the same pixels every time."""
     plan = plan_with(tmp_path)
-    one, two = collected(plan, fields), collected(plan, fields)
+    one, two = collected(plan, fields, tmp_path / "one"), collected(plan, fields, tmp_path / "two")
     _, counts = np.unique(one.groups, return_counts=True)
     assert list(counts) == [samples.MAX_PER_GROUP] * 4
     np.testing.assert_array_equal(one.features, two.features)
@@ -234,14 +111,14 @@ def test_cloudy_pixels_are_no_samples(tmp_path: Path, fields: Labels) -> None:
     """Only what was seen clear trains."""
     scl = np.full((32, 32), 4, np.uint8)
     scl[:16] = 9
-    found = collected(plan_with(tmp_path, scl), fields)
+    found = collected(plan_with(tmp_path, scl), fields, tmp_path / "kept")
     assert len(np.unique(found.groups)) == 2
 
 
 def test_labels_that_were_never_seen_clear_are_refused(tmp_path: Path, fields: Labels) -> None:
     """A season all in cloud trains nothing."""
     with pytest.raises(LabelError, match="no labelled pixel was seen clear"):
-        collected(plan_with(tmp_path, 9), fields)
+        collected(plan_with(tmp_path, 9), fields, tmp_path / "kept")
 
 
 def test_labels_outside_the_scenes_are_refused(tmp_path: Path) -> None:
@@ -255,11 +132,128 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
     """The only class is named."""
     labels = read_labels(vector(tmp_path, [("a", square(5, 5, 9)), ("a", square(25, 25, 9))]), "crop", None, "")
     with pytest.raises(LabelError, match="only the class a"):
-        collected(plan_with(tmp_path), labels)
+        collected(plan_with(tmp_path), labels, tmp_path / "kept")
 
 
 def test_a_class_of_four_samples_is_refused(tmp_path: Path) -> None:
     """The class is named with its number."""
     labels = read_labels(vector(tmp_path, [("a", square(5, 5, 9)), ("b", square(25, 25, 2))]), "crop", None, "")
-    with pytest.raises(LabelError, match="class b has 4 clear samples, at least 5"):
-        collected(plan_with(tmp_path), labels)
+    with pytest.raises(LabelError, match=r"class b has 4 clear samples \(row 2\), at least 10"):
+        collected(plan_with(tmp_path), labels, tmp_path / "kept")
+
+
+def wide_plan(folder: Path, side: int = 4) -> Plan:
+    """A plan of 4 x 4 tiles, or of less, with two scenes of several blocks each, which reach over tiles."""
+    rng = np.random.default_rng(3)
+    scenes = tuple(
+        tiny_scene(
+            folder,
+            {"red": rng.integers(100, 6000, (320, 320)), "nir": rng.integers(100, 6000, (320, 320))},
+            day=ANY_DAY + dt.timedelta(days=40 * number),
+            corner=(WEST - 320, NORTH + 320),
+            size=320,
+        )
+        for number in range(2)
+    )
+    spec = any_spec(bands=("red", "nir"), dilation_m=0.0)
+    plan = any_plan(tiles=1, scenes=2, halo=0, card=any_card(spec=spec))
+    tiles = tuple(
+        TilePlan(tile=TileId(row=TILE.row + row, col=TILE.col + col), scenes=(0, 1))
+        for row in range(side)
+        for col in range(side)
+    )
+    return msgspec.structs.replace(plan, scenes=scenes, tiles=tiles)
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Labels:
+    """10,000 points, one to a pixel."""
+    cols, rows = np.divmod(np.random.default_rng(0).permutation(256 * 256)[:10_000], 256)
+    frame = geopandas.GeoDataFrame(
+        {"crop": np.where(rows % 2, "a", "b")},
+        geometry=shapely.points(WEST + 10 * cols + 5, NORTH - 10 * rows - 5),
+        crs=ANY_EPSG,
+    )
+    frame.to_parquet(tmp_path / "points.parquet")
+    return read_labels(str(tmp_path / "points.parquet"), "crop", None, "")
+
+
+def test_points_decode_each_block_at_most_once(tmp_path: Path, points: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 points over tiles that share blocks: no block of no scene is inflated twice."""
+    decoded: list[int] = []
+    inflate = reader.inflate
+
+    def counted(layout: TiffLayout, number: int, data: bytes) -> bytes:
+        decoded.append(hash(data))
+        return inflate(layout, number, data)
+
+    monkeypatch.setattr(reader, "inflate", counted)
+    plan = wide_plan(tmp_path)
+    found = collected(plan, points, tmp_path / "kept")
+    assert len(found) == 10_000
+    assert len(np.unique(found.groups)) == 10_000
+    assert len(decoded) == 2 * (4 + 4 + 1), "all blocks of red, nir and the scenes' classes"
+    assert len(set(decoded)) == len(decoded) - 1, "only the classes of the two scenes are alike"
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, points: Labels) -> None:
+    """Tiles that were done are not done again; the table is the same as in one go."""
+
+    class Stopped(Exception):  # noqa: N818
+        """As Ctrl-C would."""
+
+    def stops(_steps: int = 1, _note: str = "") -> None:
+        if len(list((tmp_path / "kept").iterdir())) == 2:
+            raise Stopped
+
+    plan, kept = wide_plan(tmp_path, side=2), tmp_path / "kept"
+    tiles = labelled_tiles(plan, points)
+    with pytest.raises(Stopped):
+        collect_samples(plan, points, tiles, kept, ALONE, stops)
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    again = collected(plan, points, kept)
+    after = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(before) == 2
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    assert again.digest == collected(plan, points, tmp_path / "other").digest
+
+
+def test_a_kept_file_that_is_damaged_is_made_again(tmp_path: Path, fields: Labels) -> None:
+    """Half a file is as good as none."""
+    plan, kept = plan_with(tmp_path), tmp_path / "kept"
+    whole = collected(plan, fields, kept)
+    path = next(kept.iterdir())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert collected(plan, fields, kept).digest == whole.digest
+
+
+def test_a_scene_that_cannot_be_read_is_left_out(tmp_path: Path, fields: Labels) -> None:
+    """As mapping does: the samples are those of the other scenes."""
+    plan = plan_with(tmp_path)
+    Path(plan.scenes[1].assets["red"].href).write_bytes(b"no raster")
+    less = msgspec.structs.replace(
+        plan,
+        scenes=(plan.scenes[0], plan.scenes[2]),
+        tiles=(msgspec.structs.replace(plan.tiles[0], scenes=(0, 1)),),
+    )
+    one, other = collected(plan, fields, tmp_path / "one"), collected(less, fields, tmp_path / "two")
+    assert one.digest == other.digest
+
+
+@given(st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=30), st.integers(1, 3))
+def test_neighbourhoods_share_no_block(places: set[tuple[int, int]], reach: int) -> None:
+    """Every tile is in one group; tiles of two groups are farther apart than the reach, the largest group is first."""
+    tiles = [TileId(row=row, col=col) for row, col in sorted(places)]
+    groups = neighbourhoods(tiles, reach)
+    assert sorted(tile for group in groups for tile in group) == tiles
+    assert [len(group) for group in groups] == sorted((len(group) for group in groups), reverse=True)
+    for one, other in itertools.combinations(groups, 2):
+        assert all(max(abs(a.row - b.row), abs(a.col - b.col)) > reach for a in one for b in other)
+
+
+def test_labels_are_called_by_row_and_place(tmp_path: Path, fields: Labels) -> None:
+    """What a list of doubtful labels shows."""
+    names = group_names(collected(plan_with(tmp_path), fields, tmp_path / "kept"), fields)
+    assert set(names) == {1, 2, 3, 4}
+    assert re.fullmatch(r"row 2 at 31\.\d{5} -17\.\d{5}", names[2])

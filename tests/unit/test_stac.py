@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,8 @@ def test_provenance_is_whole() -> None:
     assert properties["geocrop:plan"]["request"]["season"] == {"start": "2021-10-01", "end": "2022-09-30"}
     assert properties["geocrop:offsets"] == {scene.id: [0.0, "stated"] for scene in plan.scenes}
     assert properties["geocrop:tiles"] == {str(entry.tile): plan.tile_job(entry).key for entry in plan.tiles}
-    assert properties["processing:software"] == {"geocrop": "any-code", "geocrop-pixels": "any-pixels"}
+    versions = {"geocrop": "any-code", "geocrop-pixels": "any-pixels", "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    assert properties["processing:software"] == versions
 
 
 def test_replay_gives_the_plan_back() -> None:

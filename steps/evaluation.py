@@ -1,0 +1,240 @@
+"""Honest accuracy: the whole recipe, choices included, measured on land that it was not given.
+
+Outer folds hold blocks of land out with a buffer around them; the recipe makes its choices on the rest. The score by
+single samples stands beside it, named optimistic: neighbours of every sample are in training.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from steps.folds import Fold, block_side, block_units, buffer_of, buffered, grouped, shuffled
+from steps.learners import Part
+from steps.mixing import log_loss
+from steps.model.card import ClassDef
+from steps.oof import OutOfFold
+from steps.progress import Advance
+from steps.recipe import Choice, Followed, Recipe, all_cores, balanced_accuracy, fit_members, follow
+from steps.scores import ReliabilityBin, Suspect, reliability, score, suspects
+from steps.table import SampleTable
+
+FOLDS = 5
+OPTIMISTIC = "single samples (optimistic)"
+_CURVE = (0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which samples are held out together."""
+
+    name: str
+    """In words, with its lengths."""
+    units: np.ndarray
+    """int64 (n): what is held out whole."""
+    folds: tuple[Fold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is known of a recipe on a table."""
+
+    scores: dict[str, dict[str, Any]]
+    """By split, the honest one first."""
+    oof: OutOfFold | None
+    """Of the first split; None when nothing could be held out."""
+    candidates: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Each learner alone, and what was chosen, on the first split's held-out samples."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    importance: dict[str, float] = field(default_factory=dict)
+    """By feature: balanced accuracy lost when its values are shuffled among the samples held out; greatest first."""
+    learning: tuple[tuple[int, float], ...] = ()
+    """Number of labels (parcels or points) trained on, and balanced accuracy."""
+    suspects: tuple[Suspect, ...] = ()
+
+
+def honest_split(table: SampleTable, targets: np.ndarray, seed: int) -> Split:
+    """Blocks of land with a buffer, where places are known; else parcels; else single samples, and named so."""
+    if table.placed:
+        side = block_side(table.places, FOLDS)
+        units = block_units(table.places, table.groups, side)
+        folds = buffered(grouped(targets, units, FOLDS, seed), table.places, buffer_of(side))
+        name = f"blocks of {length(side)} held out, {length(buffer_of(side))} around them left out"
+        return Split(name, units, tuple(folds))
+    if len(np.unique(table.groups)) < len(table):
+        return Split("parcels held out", table.groups, tuple(grouped(targets, table.groups, FOLDS, seed)))
+    return Split(OPTIMISTIC, table.groups, tuple(shuffled(targets, FOLDS, seed)))
+
+
+def length(metres: float) -> str:
+    """As people write it."""
+    return f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+
+
+def evaluate(
+    table: SampleTable, part: Part, split: Split, classes: Sequence[ClassDef], recipe: Recipe, advance: Advance
+) -> Evaluation:
+    """Follow the recipe once for each fold of a split, and look at what it says of the samples held out."""
+    if not split.folds:
+        return Evaluation({split.name: {}}, None)
+    tried = _try(part, split.folds, recipe, advance)
+    found = {name: _gathered(part, split.folds, tried, name) for name in tried[0].said}
+    seen = np.sort(np.concatenate([test for _, test in split.folds]))
+    truth, chosen = part.targets[seen], found[""][seen]
+    return Evaluation(
+        scores=_splits(part, split, tried, found[""], classes, recipe),
+        oof=_out_of_fold(table, split, found[""], seen, classes),
+        candidates=_candidates(part, found, seen),
+        reliability=tuple(reliability(truth, chosen)),
+        importance=_importance(part, table.names, split.folds, tried),
+        learning=_learning_curve(part, table.groups, split.folds, tried, recipe),
+        suspects=tuple(suspects(truth, chosen, table.groups[seen])),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """The recipe followed on the training side of a fold."""
+
+    followed: Followed
+    said: Mapping[str, np.ndarray]
+    """By candidate, float32 (n held out, class)."""
+
+
+def _try(part: Part, folds: Sequence[Fold], recipe: Recipe, advance: Advance) -> list[_Tried]:
+    def run(fold: Fold) -> _Tried:
+        train, test = fold
+        followed = follow(part.take(train), recipe, every_member=True)
+        said = followed.candidates(part.features[test])
+        advance(1)
+        return _Tried(followed, said)
+
+    with ThreadPoolExecutor(all_cores()) as pool:
+        return list(pool.map(run, folds))
+
+
+def _gathered(part: Part, folds: Sequence[Fold], tried: Sequence[_Tried], name: str) -> np.ndarray:
+    """float32 (n, class): what a candidate said of each sample. Rows of no fold are zero."""
+    found = np.zeros((len(part.targets), part.classes), np.float32)
+    for (_, test), one in zip(folds, tried, strict=True):
+        found[test] = one.said[name]
+    return found
+
+
+def _splits(
+    part: Part,
+    split: Split,
+    tried: Sequence[_Tried],
+    found: np.ndarray,
+    classes: Sequence[ClassDef],
+    recipe: Recipe,
+) -> dict[str, dict[str, Any]]:
+    seen = np.concatenate([test for _, test in split.folds])
+    by_fold = [
+        balanced_accuracy(part.targets[test], one.said[""].argmax(axis=1))
+        for (_, test), one in zip(split.folds, tried, strict=True)
+    ]
+    headline = score(part.targets[seen], found[seen], classes)
+    headline |= {
+        "folds": len(by_fold),
+        "balanced accuracy, least fold": round(min(by_fold), 4),
+        "balanced accuracy, deviation of folds": round(float(np.std(by_fold)), 4),
+    }
+    if split.name == OPTIMISTIC:
+        return {split.name: headline}
+    return {split.name: headline, OPTIMISTIC: _optimistic(part, tried, classes, recipe)}
+
+
+def _optimistic(part: Part, tried: Sequence[_Tried], classes: Sequence[ClassDef], recipe: Recipe) -> dict[str, Any]:
+    """The same learner on folds of single samples, with the choices of the first honest fold."""
+    choice = tried[0].followed.choice
+    folds = shuffled(part.targets, FOLDS, recipe.seed)
+    found = np.zeros((len(part.targets), part.classes), np.float32)
+
+    def run(fold: Fold) -> None:
+        train, test = fold
+        found[test] = _with(part.take(train), recipe, choice).probabilities(part.features[test])
+
+    with ThreadPoolExecutor(all_cores()) as pool:
+        list(pool.map(run, folds))
+    return score(part.targets, found, classes) if folds else {}
+
+
+def _with(part: Part, recipe: Recipe, choice: Choice) -> Followed:
+    return Followed(choice, fit_members(part, recipe, choice, choice.weights))
+
+
+def _out_of_fold(
+    table: SampleTable, split: Split, found: np.ndarray, seen: np.ndarray, classes: Sequence[ClassDef]
+) -> OutOfFold:
+    folds = np.full(len(table), -1, np.int16)
+    for number, (_, test) in enumerate(split.folds):
+        folds[test] = number
+    return OutOfFold(
+        ids=table.ids[seen],
+        folds=folds[seen],
+        groups=split.units[seen],
+        truth=table.codes[seen].astype(np.int16),
+        codes=np.array([entry.code for entry in classes], np.int16),
+        probabilities=found[seen],
+    )
+
+
+def _candidates(part: Part, found: Mapping[str, np.ndarray], seen: np.ndarray) -> dict[str, dict[str, float]]:
+    targets, weights = part.targets[seen], part.weights[seen]
+    return {
+        name or "chosen": {
+            "overall accuracy": round(float((targets == said[seen].argmax(axis=1)).mean()), 4),
+            "balanced accuracy": round(balanced_accuracy(targets, said[seen].argmax(axis=1)), 4),
+            "log loss": round(log_loss(said[seen], targets, weights), 4),
+        }
+        for name, said in found.items()
+    }
+
+
+def _importance(part: Part, names: Sequence[str], folds: Sequence[Fold], tried: Sequence[_Tried]) -> dict[str, float]:
+    """Permutation importance (Breiman 2001, Machine Learning 45) on the samples held out, by their number."""
+    lost = np.zeros(len(names))
+
+    def run(number: int) -> np.ndarray:
+        return _lost(part.take(folds[number][1]), tried[number].followed, number)
+
+    with ThreadPoolExecutor(all_cores()) as pool:
+        for number, found in enumerate(pool.map(run, range(len(folds)))):
+            lost += found * len(folds[number][1])
+    lost /= sum(len(test) for _, test in folds)
+    order = np.argsort(-lost, kind="stable")
+    return {names[place]: round(float(lost[place]), 5) for place in order}
+
+
+def _lost(held: Part, followed: Followed, seed: int) -> np.ndarray:
+    """float64 (feature): balanced accuracy lost by shuffling each feature."""
+    rng = np.random.default_rng(seed)
+    base = balanced_accuracy(held.targets, followed.probabilities(held.features).argmax(axis=1))
+    lost = np.empty(held.features.shape[1])
+    mixed = held.features.copy()
+    for place in range(len(lost)):
+        mixed[:, place] = rng.permutation(mixed[:, place])
+        lost[place] = base - balanced_accuracy(held.targets, followed.probabilities(mixed).argmax(axis=1))
+        mixed[:, place] = held.features[:, place]
+    return lost
+
+
+def _learning_curve(
+    part: Part, groups: np.ndarray, folds: Sequence[Fold], tried: Sequence[_Tried], recipe: Recipe
+) -> tuple[tuple[int, float], ...]:
+    """Balanced accuracy on the first fold by the number of labels trained on, with the choices made on all of them."""
+    train, test = folds[0]
+    choice = tried[0].followed.choice
+    order = np.random.default_rng(recipe.seed).permutation(np.unique(groups[train]))
+    counts = [max(2, round(share * len(order))) for share in _CURVE]
+
+    def reached(count: int) -> float:
+        some = train[np.isin(groups[train], order[:count])]
+        said = _with(part.take(some), recipe, choice).probabilities(part.features[test])
+        return round(balanced_accuracy(part.targets[test], said.argmax(axis=1)), 4)
+
+    with ThreadPoolExecutor(all_cores()) as pool:
+        return tuple(zip(counts, pool.map(reached, counts), strict=True))

@@ -1,0 +1,137 @@
+"""What there is to learn from or to be measured on: labels with the features of their pixels, or a ready-made table."""
+
+import argparse
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from steps.errors import ModelError, UsageError
+from steps.labels import Labels, read_labels
+from steps.legend import Legend, legend_of, read_legend
+from steps.local import crew_of
+from steps.model.card import ClassDef, ModelCard
+from steps.model.digest import digest
+from steps.model.job import MapOptions, MapRequest, ModelRef, Plan
+from steps.model.spec import FeatureSpec, standard_spec
+from steps.plan import plan_map
+from steps.prepare import probed, query_of
+from steps.progress import stage
+from steps.requests import epsg_of, season_of
+from steps.samples import collect_samples, group_names, labelled_tiles, some_of
+from steps.scenes import absolute_catalog, find_scenes
+from steps.settings import settings
+from steps.table import SampleTable
+from steps.tables import read_table
+from steps.versions import code_version
+
+_NEEDED = ("red", "nir")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Samples, their classes, and what is known of them."""
+
+    table: SampleTable
+    classes: tuple[ClassDef, ...]
+    spec: FeatureSpec
+    facts: dict[str, Any]
+    names: dict[int, str] = field(default_factory=dict)
+    """What people find each group of the table by."""
+    notes: tuple[str, ...] = ()
+
+
+def gather(arguments: argparse.Namespace, card: ModelCard | None = None) -> Material:
+    """What the arguments of `train` and `evaluate` name; with a card, the features and classes of that model.
+
+    Raises UsageError when the arguments do not go together, LabelError for labels and ModelError for features that do
+    not fit.
+    """
+    if bool(arguments.labels) == bool(arguments.table):
+        raise UsageError("labels and table", "give either --labels, or --table for ready-made features")
+    if arguments.labels and not (arguments.season and arguments.catalog):
+        raise UsageError("labels need scenes", "give --season and --catalog")
+    legend = read_legend(arguments.legend) if arguments.legend else None
+    if legend is None and card is not None:
+        legend = legend_of(card.classes)
+    return _of_table(arguments, legend, card) if arguments.table else _of_labels(arguments, legend, card)
+
+
+def _of_table(arguments: argparse.Namespace, legend: Legend | None, card: ModelCard | None) -> Material:
+    made = read_table(arguments.table, arguments.label_column, legend, epsg_of(arguments.crs))
+    if card is not None and made.samples.names != card.spec.feature_names:
+        raise ModelError(
+            f"{arguments.table} does not have the features of model {card.name}", "give a table like it was trained on"
+        )
+    path = Path(arguments.table)
+    facts = {"table": path.name, "labels digest": _sha256(path), "code": code_version(), **_count(made.samples)}
+    return Material(made.samples, made.classes, made.spec, facts, notes=made.notes)
+
+
+def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: ModelCard | None) -> Material:
+    labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
+    plan = plan_labels(arguments, labels, card.spec if card else None)
+    tiles = labelled_tiles(plan, labels)
+    with stage("samples", len(tiles)) as advance:
+        crew = crew_of(settings(), arguments.workers)
+        table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, advance)
+    facts = {**_facts(arguments, plan), **_count(table)}
+    names = group_names(table, labels)
+    return Material(table, labels.legend.classes, plan.card.spec, facts, names, tuple(_absent(labels, table)))
+
+
+def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
+    if missing := labels.missing(np.unique(table.groups)):
+        yield (
+            f"{len(missing)} labels gave no sample: {some_of(missing)}. They lie outside the scenes, were never seen "
+            "clear, or hold no pixel's centre: check their CRS and season"
+        )
+
+
+def _count(table: SampleTable) -> dict[str, Any]:
+    return {"samples": len(table), "samples digest": table.digest}
+
+
+def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec | None = None) -> Plan:
+    """The labels' area as a job whose tiles are only read, for a spec's features, or the standard ones."""
+    request = MapRequest(
+        aoi=labels.aoi,
+        season=season_of(arguments.season),
+        model=ModelRef(name="labels", version="", digest="", href=""),
+        catalog=absolute_catalog(arguments.catalog),
+        collection=arguments.collection,
+        options=MapOptions(epsg=epsg_of(arguments.crs), max_cloud=arguments.max_cloud),
+    )
+    used = spec or _standard(request)
+    scenes, verdicts = probed(find_scenes(query_of(request, used.bands)), request, probe=not arguments.no_probe)
+    card = ModelCard(name="labels", model_sha256="", spec=used, classes=labels.legend.classes)
+    return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
+
+
+def _standard(request: MapRequest) -> FeatureSpec:
+    """The standard spec for the bands that every scene of the season has."""
+    found = find_scenes(query_of(request, _NEEDED, every_band=True))
+    bands = set.intersection(*(set(scene.assets) for scene in found)) if found else set(_NEEDED)
+    return msgspec.structs.replace(standard_spec(bands), season_days=request.season.days)
+
+
+def _facts(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    return {
+        "labels": Path(arguments.labels).name,
+        "labels digest": _sha256(Path(arguments.labels)),
+        "season": str(plan.request.season),
+        "catalog": plan.request.catalog,
+        "collection": plan.request.collection,
+        "scenes": [scene.id for scene in plan.scenes],
+        "scenes digest": digest([scene.pixels for scene in plan.scenes]),
+        "code": plan.code_version,
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,188 @@
+"""Ready-made feature tables: Parquet, CSV, or columns parted by blanks under a header that begins with #."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyproj import Transformer
+from pyproj.exceptions import CRSError
+
+from steps.contrasts import with_contrasts
+from steps.errors import LabelError
+from steps.legend import Legend, make_legend
+from steps.model.card import ClassDef
+from steps.model.spec import FeatureSpec, Layer, standard_spec
+from steps.samples import check_counts
+from steps.table import SampleTable, sample_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PLACES = (("lon", "lat"), ("longitude", "latitude"), ("x", "y"), ("easting", "northing"))
+_GROUPS = ("group", "parcel", "polygon", "field", "field_id", "parcel_id")
+_NOT_FEATURES = {"fid", "id", "index", "geometry", "uid"}
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """A table that learners can be trained on, and what its columns are."""
+
+    samples: SampleTable
+    classes: tuple[ClassDef, ...]
+    spec: FeatureSpec
+    """The standard spec when the columns are its features; else one that no map can be made with."""
+    notes: tuple[str, ...]
+    """Sentences about what the table lacks."""
+
+
+def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) -> FeatureTable:
+    """A feature table. x and y are in `epsg`, which lon and lat do not need.
+
+    Raises LabelError naming columns or rows that cannot be used.
+    """
+    frame = _read(path)
+    label = _label_column(frame, column, path)
+    place = _place_columns(frame)
+    group = next((str(name) for name in frame.columns if str(name).lower() in _GROUPS), None)
+    features = _features(frame, {label, group, *(place or ())}, path)
+    used = legend or make_legend(frame[label])
+    codes = _codes(frame[label], used, path)
+    names = {entry.code: entry.name for entry in used.classes}
+    check_counts(codes, names, lambda chosen: [f"row {row + 1}" for row in np.flatnonzero(chosen)])
+    spec, names_of, values = _as_spec(tuple(str(name) for name in features.columns), features.to_numpy(np.float32))
+    places = _places(frame, place, epsg, path)
+    groups = np.arange(len(frame)) if group is None else np.unique(frame[group].astype(str), return_inverse=True)[1]
+    samples = SampleTable(
+        names=names_of,
+        features=values,
+        codes=codes,
+        groups=groups.astype(np.int64),
+        places=places,
+        ids=sample_ids(*values.T),
+    )
+    return FeatureTable(samples, used.classes, spec, tuple(_notes(samples, spec, grouped=group is not None)))
+
+
+def _notes(samples: SampleTable, spec: FeatureSpec, *, grouped: bool) -> Iterable[str]:
+    if not spec.mappable:
+        yield "no map can be made with it: its features are not those of a feature spec"
+    if not samples.placed:
+        yield "no spatial score: the table has no coordinates (lon and lat, or x and y with --crs)"
+    elif not grouped:
+        yield "every row is a label of its own: name parcels in a column `parcel` when several rows are of one"
+
+
+def _read(path: str) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    readers: dict[str, Callable[[str], Any]] = {
+        ".parquet": pd.read_parquet,
+        ".csv": pd.read_csv,
+        ".txt": _read_blanks,
+        ".tsv": _read_tabs,
+    }
+    suffix = Path(path).suffix.lower()
+    if suffix not in readers:
+        raise LabelError(f"{path} is no table that can be read", f"give one of {', '.join(sorted(readers))}")
+    try:
+        frame: pd.DataFrame = readers[suffix](path)
+    except OSError as error:
+        raise LabelError(f"{path} cannot be read: {error.strerror or error}", "check the path") from None
+    except (ValueError, KeyError) as error:
+        raise LabelError(f"{path} is damaged: {str(error).splitlines()[0][:200]}", "write it again") from None
+    if frame.empty:
+        raise LabelError(f"{path} has no rows", "give a table of samples")
+    return frame.reset_index(drop=True)
+
+
+def _read_blanks(path: str) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    with Path(path).open(encoding="utf-8") as file:
+        names = file.readline().lstrip("#").split()
+        return pd.read_csv(file, sep=r"\s+", names=names, header=None)
+
+
+def _read_tabs(path: str) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.read_csv(path, sep="\t")
+
+
+def _label_column(frame: "pd.DataFrame", column: str, path: str) -> str:
+    for name in frame.columns:
+        if str(name) == column or str(name).lower() == column.lower():
+            if (missing := np.flatnonzero(frame[name].isna())).size:
+                raise LabelError(f"{_rows(missing)} of {path} has no {name}", "fill it, or leave the rows out")
+            return str(name)
+    names = ", ".join(str(name) for name in frame.columns[:40])
+    raise LabelError(f"{path} has no column {column}", f"it has {names}: name one with --label-column")
+
+
+def _place_columns(frame: "pd.DataFrame") -> tuple[str, str] | None:
+    names = {str(name).lower(): str(name) for name in frame.columns}
+    return next(((names[x], names[y]) for x, y in _PLACES if x in names and y in names), None)
+
+
+def _features(frame: "pd.DataFrame", others: set[str | None], path: str) -> "pd.DataFrame":
+    """The numeric columns; raises LabelError when there are none, or with rows that hold nothing or infinity."""
+    kept = [
+        name for name in frame.columns
+        if str(name) not in others and str(name).lower() not in _NOT_FEATURES and frame[name].dtype.kind in "iufb"
+    ]  # fmt: skip
+    if not kept:
+        raise LabelError(f"{path} has no column of numbers beside the label", "give features, a column each")
+    values = frame[kept].to_numpy(np.float64)
+    for name, column in zip(kept, values.T, strict=True):
+        if (infinite := np.flatnonzero(np.isinf(column))).size:
+            raise LabelError(f"{name} is infinite in {_rows(infinite)} of {path}", "correct them, or leave them empty")
+    if (empty := np.flatnonzero(np.isnan(values).all(axis=1))).size:
+        raise LabelError(f"{_rows(empty)} of {path} has no feature", "fill the rows, or leave them out")
+    return frame[kept]
+
+
+def _codes(labels: "pd.Series[str]", legend: Legend, path: str) -> np.ndarray:
+    found = [legend.code_of(label) for label in labels]
+    if missing := [row for row, code in enumerate(found) if code is None]:
+        raise LabelError(
+            f"label {str(labels.iloc[missing[0]])!r} of {_rows(missing)} of {path} is not in the legend",
+            "add it, or leave the rows out",
+        )
+    return np.array(found, np.int64)
+
+
+def _rows(positions: "np.ndarray | list[int]") -> str:
+    """Rows as the file counts them, the first some of many."""
+    named = ", ".join(str(int(row) + 1) for row in positions[:_NAMED])
+    more = f" and {len(positions) - _NAMED} more" if len(positions) > _NAMED else ""
+    return f"row {named}{more}"
+
+
+def _as_spec(names: tuple[str, ...], values: np.ndarray) -> tuple[FeatureSpec, tuple[str, ...], np.ndarray]:
+    """The spec of some columns, their names as the learner has them, and float32 (n, feature)."""
+    bands = {name.split(".")[0] for name in names if "." in name}
+    standard = standard_spec(bands) if {"red", "nir"} <= bands else None
+    if standard and set(standard.feature_names) == set(names):
+        order = [names.index(name) for name in standard.feature_names]
+        return standard, standard.feature_names, np.ascontiguousarray(values[:, order])
+    columns, named = with_contrasts(values, names)
+    spec = FeatureSpec(bands=(), layers=(Layer(name="table", kind="table", bands=named),))
+    return spec, spec.feature_names, columns
+
+
+def _places(frame: "pd.DataFrame", place: tuple[str, str] | None, epsg: int | None, path: str) -> np.ndarray:
+    """float64 (n, 2): in EPSG:6933; NaN without coordinates."""
+    if place is None or (place[0].lower() in {"x", "easting"} and epsg is None):
+        return np.full((len(frame), 2), np.nan)
+    x, y = (frame[name].to_numpy(np.float64) for name in place)
+    source = 4326 if place[0].lower().startswith("lon") else epsg
+    try:
+        found = np.stack(Transformer.from_crs(source, 6933, always_xy=True).transform(x, y), axis=1)
+    except CRSError:
+        raise LabelError(f"EPSG:{source} is no CRS", "correct --crs") from None
+    if (off := np.flatnonzero(~np.isfinite(found).all(axis=1))).size:
+        raise LabelError(f"{_rows(off)} of {path} lies nowhere in EPSG:{source}", "correct the coordinates, or --crs")
+    return found
