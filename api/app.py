@@ -14,8 +14,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.static_files import create_static_files_router
 
-from api.auth import provide_admin, provide_context, provide_reader, provide_submitter
+from api.auth import AnyRequest, provide_admin, provide_context, provide_reader, provide_submitter
 from api.context import Context
+from api.limits import check_body
 from api.metrics import counted
 from api.problems import HANDLERS
 from api.reconcile import Reconciler
@@ -45,6 +46,7 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
             "admin": Provide(provide_admin),
         },
         exception_handlers=HANDLERS,
+        before_request=_look(settings),
         after_request=_finished(settings),
         cors_config=_cors(settings),
         middleware=[counted],
@@ -101,6 +103,19 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-CSRF-Token"],
         allow_credentials=True,
     )
+
+
+def _look(settings: ApiSettings) -> Any:
+    """Bodies made to exhaust the parser are refused before it sees them; uploads go to a process of their own."""
+
+    async def look(request: AnyRequest) -> None:
+        if request.method == "POST" and not request.url.path.endswith(_UPLOAD):
+            check_body(await request.body(), settings.max_vertices)
+
+    return look
+
+
+_UPLOAD = "/aois/convert"
 
 
 def _finished(settings: ApiSettings) -> Any:

@@ -26,7 +26,15 @@ def document() -> dict[str, Any]:
         (PhaseEvent, PlannedEvent, TilesEvent, LogLine), ref_template="#/components/schemas/{name}"
     )
     made["components"]["schemas"] = {**parts, **made["components"]["schemas"]}
+    made["paths"]["/api/v1/aois/convert"]["post"]["requestBody"] = _UPLOAD
     return made
+
+
+_UPLOAD = {
+    "required": True,
+    "description": "The file's bytes: GeoJSON, KML, KMZ, GeoPackage or a zipped shapefile",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
 
 
 def main() -> int:

@@ -155,7 +155,8 @@ class ArgoEngine:
         """See Engine. Pods that are gone have no log here; Argo archives theirs to the store."""
         with _translated():
             labels: dict[str, Any] = {"workflows.argoproj.io/workflow": name}
-            pods = [pod.metadata.name async for pod in self._client.list(Pod, namespace=self._namespace, labels=labels) if pod.metadata]
+            found = self._client.list(Pod, namespace=self._namespace, labels=labels)
+            pods = [pod.metadata.name async for pod in found if pod.metadata]
         for pod in pods:
             try:
                 async for text in self._client.log(str(pod), container="main", follow=follow):

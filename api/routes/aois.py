@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, post
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import AnyRequest
@@ -12,7 +11,6 @@ from api.clerk import convert_upload
 from api.clock import now
 from api.context import Context
 from api.database.aois import AoiRow, erase_aoi, find_aoi, insert_aoi, list_aois
-from api.limits import check_body
 from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, not_found, problems
@@ -23,11 +21,8 @@ from api.views import aoi_view
 
 
 @post("/", summary="Save an area", status_code=201, responses=problems(422))
-async def create_aoi(
-    request: AnyRequest, data: JSONBody[AoiOrder], context: Shared, submitter: Who
-) -> Response[AoiView]:
+async def create_aoi(data: JSONBody[AoiOrder], context: Shared, submitter: Who) -> Response[AoiView]:
     """Checked as for a job."""
-    check_body(await request.body(), context.settings.max_vertices)
     draft = await _checked(context, data)
     west, south, east, north = draft.bbox
     row = AoiRow(
@@ -60,25 +55,12 @@ async def _checked(context: Context, order: AoiOrder) -> AoiDraft:
 
 @post("/check", summary="Check an area", status_code=200, responses=problems(422))
 async def check_aoi(
-    request: AnyRequest,
     data: JSONBody[AoiOrder],
     context: Shared,
     reader: Who,  # noqa: ARG001
 ) -> AoiDraft:
     """The area merged and measured, or what is wrong with it; nothing is saved."""
-    check_body(await request.body(), context.settings.max_vertices)
     return await _checked(context, data)
-
-
-_FILE = RequestBody(
-    required=True,
-    description="The file's bytes: GeoJSON, KML, KMZ, GeoPackage or a zipped shapefile",
-    content={
-        "application/octet-stream": OpenAPIMediaType(
-            schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
-        )
-    },
-)
 
 
 async def convert_aoi(

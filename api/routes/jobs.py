@@ -12,10 +12,8 @@ from litestar.response import Stream
 
 from api import jobs as service
 from api import orders, results, streams
-from api.auth import AnyRequest
 from api.database.jobs import JobFilter, count_active, load_request
 from api.database.tiles import list_tiles
-from api.limits import check_body
 from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, problems
@@ -57,14 +55,12 @@ LastEvent = Annotated[str | None, HeaderParameter(name="Last-Event-ID", descript
 
 @post("/", summary="Submit a job", status_code=202, responses={**_SAME, **problems(409, 422)})
 async def submit_job(
-    request: AnyRequest,
     data: JSONBody[JobOrder],
     context: Shared,
     submitter: Who,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[JobView]:
     """202 with the queued job; 200 with the same job when it was submitted before under the same Idempotency-Key."""
-    check_body(await request.body(), context.settings.max_vertices)
     quota = context.limiter.take("submission", submitter.owner)
     job, new = await orders.submit(context, submitter, data, idempotency_key)
     async with context.database.read() as connection:

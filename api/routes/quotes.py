@@ -4,17 +4,14 @@ from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from api import orders
-from api.auth import AnyRequest
-from api.limits import check_body
 from api.problems import problems
 from api.routes.parameters import Shared, Who
 from api.schemas import MapOrder, QuoteView
 
 
 @post("/", summary="Ask for a quote", status_code=201, responses=problems(422))
-async def create_quote(request: AnyRequest, data: JSONBody[MapOrder], context: Shared, submitter: Who) -> QuoteView:
+async def create_quote(data: JSONBody[MapOrder], context: Shared, submitter: Who) -> QuoteView:
     """Tiles, time, memory, space, the season's days and the wait; no pixel is computed. Good for a day."""
-    check_body(await request.body(), context.settings.max_vertices)
     context.limiter.take("submission", submitter.owner)
     return await orders.price(context, submitter, data)
 

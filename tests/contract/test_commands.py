@@ -12,7 +12,7 @@ from steps.cli import build_parser, main, module_name
 from steps.contract import COMMANDS, STEPS
 
 ROOT = Path(__file__).parents[2]
-MODULES = [f"steps.commands.{module_name(command)}" for command in COMMANDS]
+MODULES = [f"{command.package}.commands.{module_name(command)}" for command in COMMANDS]
 MODULES += [f"steps.commands.step_{step.name}" for step in STEPS]
 
 
@@ -25,8 +25,9 @@ def test_every_command_of_the_contract_can_be_run(module: str) -> None:
 def test_every_module_is_in_the_contract() -> None:
     """No command module is left over: a module with `run` is in the contract."""
     found = {
-        f"steps.commands.{path.stem}"
-        for path in (ROOT / "steps/commands").glob("*.py")
+        f"{package}.commands.{path.stem}"
+        for package in ("steps", "api")
+        for path in (ROOT / package / "commands").glob("*.py")
         if "def run(" in path.read_text()
     }
     assert found == set(MODULES)

@@ -1,0 +1,143 @@
+"""Who may do what, and what is refused early."""
+
+import datetime as dt
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from api.clock import now
+from api.database.access import KeyRow, SessionRow, insert_key, insert_session
+from api.secrets import digest_of
+from tests.api_server import ANY_ORDER, ApiServer, api_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    async with api_server(tmp_path, auth="on", max_vertices=1000, max_body_mb=1) as one:
+        yield one
+
+
+async def _key(server: ApiServer, owner: str, scopes: str = "read submit") -> dict[str, str]:
+    async with server.context.database.write() as connection:
+        row = KeyRow(id=owner, owner=owner, name="", scopes=scopes, hash=digest_of("secret"), created=now())
+        await insert_key(connection, row)
+    return {"Authorization": f"Bearer gck_{owner}_secret"}
+
+
+async def test_nobody_is_told_anything(server: ApiServer) -> None:
+    """Without credentials, or with wrong ones: 401 as problem details."""
+    await _key(server, "ann")
+    for headers in ({}, {"Authorization": "Bearer gck_ann_wrong"}, {"Authorization": "Bearer x.y.z"}):
+        answer = await server.client.get("/api/v1/jobs", headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_what_belongs_to_another_is_not_there(server: ApiServer) -> None:
+    """The same 404 as for a job that is not; administrators see all."""
+    ann, bea, root = await _key(server, "ann"), await _key(server, "bea"), await _key(server, "root", "admin")
+    job = (await server.submit(ann))["id"]
+    paths = ("", "/tiles", "/events", "/logs", "/result", "/aoi", "/links")
+    for path in paths:
+        theirs = await server.client.get(f"/api/v1/jobs/{job}{path}", headers=bea)
+        missing = await server.client.get(f"/api/v1/jobs/none{path}", headers=bea)
+        assert (theirs.status_code, missing.status_code) == (404, 404)
+        assert theirs.json()["title"] == missing.json()["title"]
+    assert (await server.client.delete(f"/api/v1/jobs/{job}", headers=bea)).status_code == 404
+    assert (await server.client.get("/api/v1/jobs", headers=bea)).json()["items"] == []
+    assert (await server.client.get(f"/api/v1/jobs/{job}", headers=root)).status_code == 200
+
+
+async def test_scopes(server: ApiServer) -> None:
+    """A key that may only look submits nothing."""
+    looks = await _key(server, "ann", "read")
+    answer = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER}, headers=looks)
+    assert answer.status_code == 403
+
+
+async def test_a_link_opens_one_job_until_it_is_revoked(server: ApiServer) -> None:
+    """For looking only, and no other job."""
+    ann = await _key(server, "ann")
+    job, other = (await server.submit(ann))["id"], (await server.submit(ann))["id"]
+    made = (await server.client.post(f"/api/v1/jobs/{job}/links", json={}, headers=ann)).json()
+    link = {"link": made["url"].rpartition("link=")[2]}
+    assert (await server.client.get(f"/api/v1/jobs/{job}", params=link)).status_code == 200
+    assert (await server.client.get(f"/api/v1/jobs/{other}", params=link)).status_code == 404
+    assert (await server.client.post(f"/api/v1/jobs/{job}/cancel", params=link)).status_code == 401
+    assert (await server.client.get("/api/v1/jobs", params=link)).status_code == 403
+    await server.client.delete(f"/api/v1/jobs/{job}/links/{made['id']}", headers=ann)
+    assert (await server.client.get(f"/api/v1/jobs/{job}", params=link)).status_code == 401
+
+
+async def test_a_session_changes_nothing_without_its_csrf_token(server: ApiServer) -> None:
+    """Nor from another site's page; signing out ends it."""
+    made = now()
+    row = SessionRow(
+        hash=digest_of("s"), owner="ann", scopes="read submit", csrf="c", created=made,
+        expires=made + dt.timedelta(hours=1),
+    )  # fmt: skip
+    async with server.context.database.write() as connection:
+        await insert_session(connection, row)
+    server.client.cookies.set("geocrop_session", "s")
+    session = (await server.client.get("/api/v1/auth/session")).json()
+    assert (session["owner"], session["csrf"], session["method"]) == ("ann", "c", "session")
+    order = {"order": ANY_ORDER}
+    assert (await server.client.post("/api/v1/jobs", json=order)).status_code == 403
+    token = {"X-CSRF-Token": "c"}
+    evil = token | {"Origin": "https://evil.example"}
+    assert (await server.client.post("/api/v1/jobs", json=order, headers=evil)).status_code == 403
+    assert (await server.client.post("/api/v1/jobs", json=order, headers=token)).status_code == 202
+    assert (await server.client.post("/api/v1/auth/logout", headers=token)).status_code == 204
+    server.client.cookies.set("geocrop_session", "s")
+    assert (await server.client.get("/api/v1/jobs")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"order": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", {400, 413}),
+        (b'{"order": {"aoi": {"a":' + b'{"a":' * 200 + b"1" + b"}" * 203, {400, 413}),
+        (b'{"order": {"aoi": {"coordinates": [' + b"[1,2]," * 5000 + b"[1,2]]}}}", {400, 413}),
+        (b" " * 2_000_000, {413}),
+        (b"not json", {400}),
+    ],
+)
+async def test_bodies_made_to_exhaust_are_refused(server: ApiServer, body: bytes, status: set[int]) -> None:
+    """Early, with a problem."""
+    headers = await _key(server, "ann") | {"Content-Type": "application/json"}
+    answer = await server.client.post("/api/v1/jobs", content=body, headers=headers)
+    assert answer.status_code in status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_address_from_outside_is_never_opened(server: ApiServer) -> None:
+    """Catalogs and rasters go by name, and only by names that the operator allows."""
+    ann = await _key(server, "ann")
+    for change in ({"catalog": "http://169.254.169.254/"}, {"options": {"mask": "/etc/passwd"}}):
+        answer = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER | change}, headers=ann)
+        assert (answer.status_code, "is not allowed" in answer.json()["detail"]) == (422, True)
+
+
+async def test_limits_are_told_and_kept(tmp_path: Path) -> None:
+    """How many jobs an owner may have at once, in headers and as a 429."""
+    async with api_server(tmp_path, max_active_jobs=1) as server:
+        first = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
+        assert first.headers["x-quota-jobs-remaining"] == "0"
+        second = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
+        assert (second.status_code, second.headers["retry-after"]) == (429, "60")
+
+
+async def test_security_headers(server: ApiServer) -> None:
+    """On every answer of ours; other sites' pages are not let in."""
+    answer = await server.client.get("/api/v1/health/live", headers={"Origin": "https://other.example"})
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in answer.headers
