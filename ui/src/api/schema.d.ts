@@ -1078,18 +1078,18 @@ export interface components {
         };
         /** ModelView */
         ModelView: {
-            aliases?: string[];
+            aliases: string[];
             bands: string[];
             classes: components["schemas"]["ClassView"][];
-            created: string | null;
             digest: string;
+            drift: string;
             layers: string[];
             name: string;
+            overall: number | null;
+            registered: string;
             score: number | null;
-            scores: {
-                [key: string]: unknown;
-            };
             season_days: number;
+            split: string;
             version: string;
         };
         /** OrderOptions */
@@ -1789,7 +1789,12 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description The file's bytes: GeoJSON, KML, KMZ, GeoPackage or a zipped shapefile */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
         responses: {
             /** @description Request fulfilled, document follows */
             200: {

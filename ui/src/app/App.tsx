@@ -20,8 +20,10 @@ export function App() {
   const drawing = useView((view) => view.tool !== null);
   return (
     <div className="shell" data-folded={folded} data-drawing={drawing}>
-      <a className="skip" href="#map" onClick={focusMap}>{strings.app.skip}</a>
-      <header><h1 className="visually-hidden">{strings.app.name}: {strings.app.tagline}</h1></header>
+      <header>
+        <a className="skip" href="#map" onClick={focusMap}>{strings.app.skip}</a>
+        <h1 className="visually-hidden">{strings.app.name}: {strings.app.tagline}</h1>
+      </header>
       <Suspense fallback={null}>
         <MapFrame>
           <BaselineLayers />
@@ -31,10 +33,10 @@ export function App() {
           <Swipe />
           <WatchedJob />
           <SidePanel />
-          <div className="controls">
+          <section className="controls" aria-label={strings.map.tools}>
             <Controls />
             <Legend />
-          </div>
+          </section>
           <div className="foot">
             <YearDock />
             <Attribution />

@@ -28,7 +28,7 @@ export default function MapFrame({ children }: { readonly children: ReactNode })
   useThemedBasemap(map);
   return (
     <>
-      <div className="map-frame"><div ref={frame} className="map" data-testid="map" /></div>
+      <div className="map-frame"><div ref={frame} id="map" tabIndex={-1} className="map" data-testid="map" /></div>
       {failed && <MapFailed />}
       <MapContext value={map}>{children}</MapContext>
     </>

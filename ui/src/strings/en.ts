@@ -34,6 +34,7 @@ export const en = {
     zoomIn: "Zoom in",
     zoomOut: "Zoom out",
     home: "Whole baseline",
+    tools: "Map tools and legend",
     failed: "This browser cannot draw the map",
     failedHint: "GeoCrop needs WebGL 2. Switch on hardware acceleration, or use a current browser.",
     attribution: "Dynamic World V1 (Google, WRI), CC BY 4.0 · contains modified Copernicus Sentinel data · Natural Earth",

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { faultOf } from "@/area/validity";
 import { IconButton } from "@/kit/IconButton";
 import { Note } from "@/kit/Note";
@@ -13,9 +14,11 @@ import { finishEdit } from "./useSketch";
 export function AreaPanel() {
   const { area, areaName, tool, set } = useView();
   const { draft, refusal } = useAreaState();
+  const top = useRef<HTMLDivElement>(null);
+  useEffect(() => top.current?.scrollIntoView({ block: "start" }), [area]);
   const shown = draft ?? area;
   return (
-    <div className="stack stack-wide">
+    <div className="stack stack-wide" ref={top}>
       <div className="stack stack-tight">
         <h2>{strings.area.title}</h2>
         <p className="lead">{strings.area.lead}</p>

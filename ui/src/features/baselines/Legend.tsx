@@ -24,7 +24,7 @@ export function Legend() {
   return (
     <section className="card legend" aria-label={strings.baselines.legend}>
       <button type="button" className="legend-head" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <span className="grow">{strings.baselines.legend} <small>{baseline.year}{counts && ` · ${strings.baselines.inView}`}</small></span>
+        <span className="grow">{strings.baselines.legend} <small>{baseline.year}{open && counts && ` · ${strings.baselines.inView}`}</small></span>
         <Icon name={open ? "up" : "down"} />
       </button>
       {open && (

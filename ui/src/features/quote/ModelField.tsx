@@ -27,7 +27,7 @@ export function ModelField({ models, chosen, onChange }: Props) {
         <span className="badge badge-good">{chosen.score === null ? strings.order.unscored : `${strings.order.score} ${percent(chosen.score)}`}</span>
         {chosen.aliases?.includes("champion") && <span className="badge">{strings.order.champion}</span>}
         <span>{strings.order.classes(chosen.classes.length)}</span>
-        {chosen.created !== null && <span>{strings.order.trained(day(chosen.created))}</span>}
+        {chosen.registered && <span>{strings.order.trained(day(chosen.registered))}</span>}
       </p>
       <ul className="row row-wrap" aria-label={strings.order.classes(chosen.classes.length)}>
         {chosen.classes.map(({ code, name, colour }) => (
