@@ -292,6 +292,7 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="SECONDS",
                 help="search for better parameters of the learner for about so long; 0: use the usual ones",
             ),
+            Parameter(name="quick", kind="flag", help="one small learner: a first look in a tenth of the time"),
             _WORKERS,
         ),
         example="geocrop train --labels parcels.gpkg --label-column crop --season 2018-09-01/2019-08-31 "

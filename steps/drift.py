@@ -417,18 +417,22 @@ _BEGINNINGS = {
     Verdict.CAUTION: "Read this map with caution",
     Verdict.DISTRUST: "Do not trust this map",
 }
+_MOSTLY = "The area looks mostly like what the model was trained on"
 
 
 def say(verdict: Verdict, outside: float, outside_trained: float, features: Sequence[FeatureDrift]) -> str:
     """The verdict as a sentence, with what moved."""
     moved = [one for one in features if one.moved]
-    far = f"{outside:.0%} of it lies outside what the model was trained on ({outside_trained:.0%} of its samples do)"
+    far = f"{outside:.0%} of it lies outside what the model knows (of its training samples {outside_trained:.0%} do)"
     if not moved:
         return f"{_BEGINNINGS[verdict]}: {far}, and no feature has moved."
+    begun = (
+        "The area looks mostly like what the model was trained on" if verdict is Verdict.OK else _BEGINNINGS[verdict]
+    )
     most = ", ".join(f"{one.name} ({direction(one)})" for one in moved[:_NAMED])
     more = ", most of all " if len(moved) > _NAMED else ": "
     have = "has" if len(moved) == 1 else "have"
-    return f"{_BEGINNINGS[verdict]}: {far}, and {len(moved)} of {len(features)} features {have} moved{more}{most}."
+    return f"{begun}: {far}, and {len(moved)} of {len(features)} features {have} moved{more}{most}."
 
 
 def direction(one: FeatureDrift) -> str:

@@ -1,10 +1,10 @@
-"""The section "Fit" of a report: whether the model knows what it was shown in this area. Pure."""
+"""The section "Fit to this area" of a report: whether the model knows what it was shown in this area. Pure."""
 
 from collections.abc import Iterator, Sequence
 
 from steps import charts
 from steps.drift import LARGE, ClassShare, Drift, FeatureDrift, Verdict, direction
-from steps.markup import Content, Html, join, table, tag
+from steps.markup import Content, Html, table, tag
 from steps.model.card import ClassDef
 from steps.report import colour_of, folded, named, number, percent, section
 
@@ -38,14 +38,15 @@ def drift_warnings(drift: Drift | None) -> tuple[str, ...]:
 
 def render_drift(drift: Drift, classes: Sequence[ClassDef]) -> Html:
     """The verdict, what it rests on, and where features and classes went; `classes` give the colours."""
-    badge = tag("span", _WORDS.get(drift.verdict, str(drift.verdict)), class_=f"badge {_BADGES[drift.verdict]}")
-    verdict = tag("p", badge, " ", drift.sentence, class_="verdict")
+    kind = _BADGES[drift.verdict]
+    badge = tag("span", _WORDS.get(drift.verdict, str(drift.verdict)), class_=f"badge {kind}")
+    verdict = tag("p", badge, " ", drift.sentence, class_=f"verdict {kind}")
     if drift.verdict is Verdict.UNKNOWN:
-        return section("Fit", verdict, name="fit")
-    charted = tag("div", _features(drift), _classes(drift, classes), class_="split even")
+        return section("Fit to this area", verdict, name="fit")
+    charted = tag("div", _feature_table(drift, drift.features[:_SHOWN]), _classes(drift, classes), class_="split even")
     rest = drift.features[_SHOWN:]
     more = folded(f"The other {number(len(rest))} features", _feature_table(drift, rest)) if rest else None
-    return section("Fit", verdict, _figures(drift), charted, more, _notes(drift), name="fit",
+    return section("Fit to this area", verdict, _figures(drift), charted, more, _notes(drift), name="fit",
                    lead="Whether the model was trained on land that looks like this.")  # fmt: skip
 
 
@@ -55,21 +56,17 @@ def _figures(drift: Drift) -> Html:
         ("Outside", percent(drift.outside), f"of the area; {percent(drift.outside_trained)} of the training samples"),
         ("Moved", f"{moved} of {len(drift.features)}", f"features, {percent(drift.moved)} by importance"),
         ("Median distance", f"{drift.dissimilarity:.2f}", "1 is the border of what the model knows"),
-        ("Other classes", percent(drift.class_shift), "of the training samples' shares"),
+        ("Other classes", percent(drift.class_shift), "of the area, against the training samples"),
     )
     return tag("dl", [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("span", more)))
                       for name, value, more in facts], class_="figures within")  # fmt: skip
 
 
-def _features(drift: Drift) -> Html:
-    return _feature_table(drift, drift.features[:_SHOWN])
-
-
 def _feature_table(drift: Drift, features: Sequence[FeatureDrift]) -> Html:
     """Rows of features; bars are to one scale in both tables."""
     most = max(2 * LARGE, drift.features[0].psi)
-    columns = {"Feature": False, "": False, "Index": True, "Beyond": True, "Now": False}
-    return table("Features that moved most", columns, _feature_rows(features, most))
+    columns = {"Feature": False, "": False, "Index": True, "Moved from": True, "Now": False}
+    return table("Features by how far they moved", columns, _feature_rows(features, most))
 
 
 def _feature_rows(features: Sequence[FeatureDrift], most: float) -> Iterator[list[Content]]:
@@ -92,7 +89,7 @@ def _classes(drift: Drift, classes: Sequence[ClassDef]) -> Html:
     ranked = sorted(drift.classes, key=lambda one: -one.mapped)
     rows = [_class_row(one, colours.get(one.code, "var(--accent)"), most) for one in ranked]
     columns = {"Class": False, "": False, "Samples": True, "Map": True}
-    return table("Shares of classes: training samples (line) and map (bar)", columns, rows)
+    return table("Classes on the map (bar) and among training samples (line)", columns, rows)
 
 
 def _class_row(one: ClassShare, colour: str, most: float) -> list[Content]:
@@ -103,6 +100,7 @@ def _class_row(one: ClassShare, colour: str, most: float) -> list[Content]:
 def _notes(drift: Drift) -> Html:
     said = f"{number(drift.pixels)} pixels of {number(drift.tiles)} tile{'' if drift.tiles == 1 else 's'}, a sample"
     if drift.tiles_unmeasured:
-        said += f"; {number(drift.tiles_unmeasured)} tiles were made before and have none"
+        many = "1 tile was" if drift.tiles_unmeasured == 1 else f"{number(drift.tiles_unmeasured)} tiles were"
+        said += f"; {many} made before and left out"
     files = [tag("a", name, href=f"./{name}") for name in ("drift.json", "drift.csv")]
-    return join([tag("p", f"{said}. {_METHOD} All numbers: ", files[0], ", ", files[1], ".", class_="lead")])
+    return tag("p", f"{said}. {_METHOD} All numbers: ", files[0], ", ", files[1], ".", class_="lead")

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from steps.calibration import learn
+from steps.gate import failure
 from steps.local import Crew, run_tiles
 from steps.map_notes import tell_map
 from steps.model.grid import TileId
@@ -52,7 +53,9 @@ def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] 
     except BaseException as error:
         _end(record, shop, Phase.FAILED, error=f"{type(error).__name__}: {error}")
         raise
-    _end(record, shop, coverage.phase, href=href)
+    failed = coverage.phase is Phase.FAILED
+    why = failure(plan.job, coverage, read_outcomes(plan, shop.store)).what if failed else ""
+    _end(record, shop, coverage.phase, href=href, error=why)
     if href:
         tell_map(plan, coverage, shop.store, home_outbox(shop.settings), shop.settings)
     return coverage

@@ -39,6 +39,7 @@ _OVERLAP_M2, _OVERLAP_SHARE = 400.0, 0.05
 """Polygons of different classes may overlap by less: borders are never drawn twice in the same way."""
 _NAMED = 5
 """Rows that an error names."""
+_MAX_CODES = 1000
 _IDS = ("id", "fid", "uid", "parcel_id", "field_id", "plot_id", "code_obj")
 """Columns that people find a row by."""
 _CELLS, _CELL_DEG = 40, 0.01
@@ -294,11 +295,21 @@ def _raster_labels(path: str, legend: Legend | None, threshold: str) -> RasterLa
         if source.crs is None:
             raise LabelError(f"{path} has no CRS", "give it one, as with gdal_edit.py -a_srs")
         aoi = _raster_extent(source)
-        values = np.empty(0) if threshold else np.unique(source.read(1, masked=True).compressed())
+        values = np.empty(0) if threshold else _distinct(source)
     if not threshold:
         return RasterLabels(pin_raster(path), _raster_legend(path, values, legend), aoi, None)
     below, level, above = _parse_threshold(threshold)
     return RasterLabels(pin_raster(path), _cut_legend(below, above, legend), aoi, level)
+
+
+def _distinct(source: rasterio.DatasetReader) -> np.ndarray:
+    """The values of a raster, block by block; only the first ones of many, which are no class codes."""
+    found = np.empty(0)
+    for _, window in source.block_windows(1):
+        found = np.union1d(found, source.read(1, window=window, masked=True).compressed())
+        if len(found) > _MAX_CODES:
+            break
+    return found
 
 
 def _raster_extent(source: rasterio.DatasetReader) -> Aoi:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from steps.model.grid import TileId
 from steps.model.job import Plan, TileFailed, TileOutcome
 from steps.settings import Settings
-from steps.work import map_batch
+from steps.work import do_tiles, load_plan, map_batch, mapper_of
 
 if TYPE_CHECKING:
     import distributed
@@ -48,12 +48,12 @@ def crew_of(settings: Settings, workers: int = 0) -> Crew:
 def run_tiles(plan: Plan, ids: Sequence[TileId], store_url: str, crew: Crew, on_done: OnDone) -> None:
     """Do some tiles of a stored plan; `on_done` hears of each as its batch ends.
 
-    A single batch is done in this process: starting a cluster costs more than it.
+    A single batch, or all that a single worker would do, is done in this process: a cluster would only cost its start.
     """
     batches = list(batches_of(ids, crew.workers))
-    if len(batches) <= 1:
-        outcomes = (map_batch(store_url, plan.job, (tile,), crew.threads * crew.workers)[0] for tile in ids)
-        for outcome in outcomes:
+    if len(batches) <= 1 or crew.workers == 1:
+        mapper = mapper_of(store_url, crew.threads * crew.workers)
+        for outcome in do_tiles(mapper, load_plan(store_url, plan.job), ids):
             on_done(outcome)
         return
     _run_on_cluster(plan, batches, store_url, crew, on_done)

@@ -116,7 +116,7 @@ def _ours(error: Exception, settings: Settings) -> GeoCropError:
         return ModelError(f"{where} refuses: {said}", "check the name and version: see `geocrop models`")
     if "Max retries exceeded" in said or "Connection" in said:
         return TryAgainError(f"{where} does not answer", "start it, or check MLFLOW_TRACKING_URI, then run again")
-    return TryAgainError(f"{where} fails: {said}", "see its log, then run again")
+    return TryAgainError(f"{where} fails: {said}", "see its log, or check MLFLOW_TRACKING_URI, then run again")
 
 
 def _code(error: Exception) -> str:

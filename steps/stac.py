@@ -337,7 +337,7 @@ def replay_plan(item: Mapping[str, Any]) -> Plan:
     if not isinstance(properties, Mapping) or "geocrop:plan" not in properties:
         raise CatalogError(f"{name} has no geocrop:plan", "give the item.json of a map that GeoCrop published")
     try:
-        plan = msgspec.convert(properties["geocrop:plan"], Plan)
+        plan = msgspec.convert(properties["geocrop:plan"], Plan, str_keys=True)
     except (msgspec.ValidationError, ValueError) as error:
         raise CatalogError(f"the plan of {name} cannot be read: {error}", "give the item as published") from error
     if digest(plan) != properties.get("geocrop:plan_digest"):

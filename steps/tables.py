@@ -1,6 +1,6 @@
 """Ready-made feature tables: Parquet, CSV, or columns parted by blanks under a header that begins with #."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,18 @@ from steps.model.card import ClassDef
 from steps.model.spec import FeatureSpec, Layer, standard_spec
 from steps.samples import check_counts
 from steps.table import SampleTable, sample_ids
+from steps.vectors import read_features
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PLACES = (("lon", "lat"), ("longitude", "latitude"), ("x", "y"), ("easting", "northing"))
 _GROUPS = ("group", "parcel", "polygon", "field", "field_id", "parcel_id")
+_TABLE = "table"
 _NOT_FEATURES = {"fid", "id", "index", "geometry", "uid"}
 _NAMED = 5
+MAX_BYTES, MAX_VALUES = 300_000_000, 200_000_000
+"""Of a table, which is read whole: bytes of its file, numbers in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +72,30 @@ def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) 
 
 def _notes(samples: SampleTable, spec: FeatureSpec, *, grouped: bool) -> Iterable[str]:
     if not spec.mappable:
-        yield "no map can be made with it: its features are not those of a feature spec"
+        yield f"no map can be made with it: its features are not those of a feature spec{_misfit(samples.names)}"
     if not samples.placed:
         yield "no spatial score: the table has no coordinates (lon and lat, or x and y with --crs)"
     elif not grouped:
         yield "every row is a label of its own: name parcels in a column `parcel` when several rows are of one"
 
 
+def _misfit(names: Sequence[str]) -> str:
+    """How the features differ from those that maps are made of, where most of them are such."""
+    given = {name.removeprefix(f"{_TABLE}.") for name in names if ":" not in name}
+    standard = {*standard_spec({name.split(".")[0] for name in given} | {"red", "nir"}).feature_names}
+    if 2 * len(given & standard) < len(given):
+        return ""
+    unknown, missing = sorted(given - standard), sorted(standard - given)
+    parts = [f"unknown are {', '.join(unknown[:_NAMED])}"] if unknown else []
+    parts += [f"missing are {', '.join(missing[:_NAMED])}"] if missing else []
+    return f" ({'; '.join(parts)})"
+
+
 def _read(path: str) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415
 
     readers: dict[str, Callable[[str], Any]] = {
-        ".parquet": pd.read_parquet,
+        ".parquet": _read_parquet,
         ".csv": pd.read_csv,
         ".txt": _read_blanks,
         ".tsv": _read_tabs,
@@ -88,6 +104,7 @@ def _read(path: str) -> "pd.DataFrame":
     if suffix not in readers:
         raise LabelError(f"{path} is no table that can be read", f"give one of {', '.join(sorted(readers))}")
     try:
+        _check_size(path)
         frame: pd.DataFrame = readers[suffix](path)
     except OSError as error:
         raise LabelError(f"{path} cannot be read: {error.strerror or error}", "check the path") from None
@@ -96,6 +113,28 @@ def _read(path: str) -> "pd.DataFrame":
     if frame.empty:
         raise LabelError(f"{path} has no rows", "give a table of samples")
     return frame.reset_index(drop=True)
+
+
+def _check_size(path: str) -> None:
+    """Raises LabelError for a file that would not fit into memory, before it is read."""
+    size = Path(path).stat().st_size
+    if size > MAX_BYTES:
+        raise LabelError(f"{path} has {size / 1e6:,.0f} MB", f"give at most {MAX_BYTES // 1_000_000} MB: thin it out")
+
+
+def _read_parquet(path: str) -> "pd.DataFrame":
+    """A table of points has its coordinates as lon and lat, whatever its CRS."""
+    import pandas as pd  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    facts = pq.read_metadata(path)
+    if facts.num_rows * facts.num_columns > MAX_VALUES:
+        raise LabelError(f"{path} holds {facts.num_rows:,} rows of {facts.num_columns} columns", "thin it out")
+    if b"geo" not in (facts.metadata or {}):
+        return pd.read_parquet(path)
+    placed = read_features(path, epsg=4326)
+    points = placed.geometry.representative_point()
+    return pd.DataFrame(placed.drop(columns=placed.geometry.name)).assign(lon=points.x, lat=points.y)
 
 
 def _read_blanks(path: str) -> "pd.DataFrame":
@@ -169,7 +208,7 @@ def _as_spec(names: tuple[str, ...], values: np.ndarray) -> tuple[FeatureSpec, t
         order = [names.index(name) for name in standard.feature_names]
         return standard, standard.feature_names, np.ascontiguousarray(values[:, order])
     columns, named = with_contrasts(values, names)
-    spec = FeatureSpec(bands=(), layers=(Layer(name="table", kind="table", bands=named),))
+    spec = FeatureSpec(bands=(), layers=(Layer(name=_TABLE, kind="table", bands=named),))
     return spec, spec.feature_names, columns
 
 

@@ -56,8 +56,9 @@ def registry(home: Path, empty_registry: Path) -> Settings:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """Of loopback; nothing listens there."""
+def free_port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Of loopback; nothing listens there, and a registry there is asked once."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

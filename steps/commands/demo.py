@@ -33,7 +33,7 @@ def _train(land: Landscape, folder: Path) -> list[str]:
     return [
         *("train", "--labels", str(land.labels), "--label-column", "class", "--legend", str(land.legend)),
         *("--season", str(land.season), "--catalog", str(land.catalog)),
-        *("--name", "demo-crops", "--out", str(folder / "model")),
+        *("--name", "demo-crops", "--out", str(folder / "model"), "--quick"),
     ]
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import msgspec
 
 from steps.contest import Contender, compare
-from steps.errors import ModelError, UsageError
+from steps.errors import DataError, ModelError, UsageError
 from steps.model.promotion import Comparison, Promotion
 from steps.model.registry import RegisteredModel
 from steps.models import load_card
 from steps.oof import OOF_FILE, load_oof
 from steps.registry import CHALLENGER, CHAMPION, crown, fetch, find_version
 from steps.settings import Settings, settings
-from steps.work import read_file
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,16 +39,30 @@ def _named(name: str, version: str) -> tuple[RegisteredModel, RegisteredModel | 
 
 def _of_file(path: str) -> tuple[RegisteredModel, RegisteredModel | None]:
     """Raises ModelError when the registry has another model under the version that a file pins."""
-    pin = read_file(path, Promotion, "promotion", "give a file that `geocrop promote` wrote")
+    pin = _read(Path(path))
     model, champion = _named(pin.name, pin.version)
     if model.digest != pin.digest:
         raise ModelError(f"{path} pins digest {pin.digest}, the registry has {model.digest}", "promote it again")
     return model, champion
 
 
+def _read(path: Path) -> Promotion:
+    """A pin. Raises UsageError for a file that cannot be read, DataError for what it holds."""
+    remedy = "give a file that `geocrop promote` wrote"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Promotion)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path} is no promotion: {error}", remedy) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', error)}", remedy) from error
+
+
 def _contest(model: RegisteredModel, champion: RegisteredModel | None, settings: Settings) -> Comparison | None:
-    """Say how they compare. Raises ModelError with the reasons when the model is worse."""
+    """Say how they compare. Raises ModelError with the reasons when the model is worse, unless it was just replaced."""
     if champion is None or champion.version == model.version:
+        return None
+    if champion.former == model.version:
+        sys.stdout.write(f"{model.name}/{model.version} was the champion before: going back is always allowed\n")
         return None
     found = compare(_contender(champion, settings), _contender(model, settings))
     _say(found, champion, model)
@@ -91,7 +104,7 @@ def _settle(path: str, model: RegisteredModel, champion: RegisteredModel | None,
 
 def _pins(path: Path, model: RegisteredModel) -> bool:
     """Whether a file is there and says so."""
-    pin = read_file(str(path), Promotion, "promotion", "delete it") if path.exists() else None
+    pin = _read(path) if path.exists() else None
     return pin is not None and (pin.version, pin.digest) == (model.version, model.digest)
 
 

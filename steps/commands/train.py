@@ -11,7 +11,7 @@ from steps.material import gather
 from steps.model.card import ModelCard
 from steps.naming import slug
 from steps.progress import stage
-from steps.recipe import Recipe
+from steps.recipe import QUICK, Recipe
 from steps.registry import log_and_register
 from steps.settings import settings
 from steps.train import STEPS, Problem, fit, lonely_classes, problem_of, write_model
@@ -21,8 +21,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Sample, train, score, register; says how good the model is."""
     if slug(arguments.name) != arguments.name:
         raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
+    if arguments.quick and arguments.search_seconds:
+        raise UsageError("--quick searches for nothing", "leave it out, or --search-seconds")
     found = gather(arguments)
-    recipe = Recipe(search_seconds=arguments.search_seconds)
+    recipe = QUICK if arguments.quick else Recipe(search_seconds=arguments.search_seconds)
     problem = problem_of(found.table, found.classes, recipe, found.names)
     with stage("training", STEPS) as advance:
         fitted = fit(problem, recipe, advance)

@@ -1,101 +1,272 @@
-"""Quality of the map: cross-validated accuracy on the real catalog of Flanders, where the shared data lies.
+"""Quality of the models: the recipe that `geocrop train` follows, measured on real samples that it was not given.
 
-`python tests/bench/accuracy.py` prints JSON. All labelled pixels count; parcels are the 19 polygons of the register.
+`python tests/bench/accuracy.py [ROW ...]` prints JSON, then the Markdown tables of docs/accuracy.md. Nested: rounds,
+learner, vote and calibration are chosen inside of each outer fold, on its training part. Five seeds, of the learners
+and of the folds where these are drawn.
 """
 
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GroupKFold
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from steps import samples
 from steps.cli import build_parser
+from steps.evaluation import FOLDS
+from steps.features import cores
+from steps.folds import Fold, cells, grouped, shuffled
+from steps.labels import Labels, read_labels
+from steps.learners import Part
+from steps.local import Crew
 from steps.material import plan_labels
-from steps.model.card import ClassDef
+from steps.mixing import log_loss
 from steps.model.grid import TileId
 from steps.model.job import Plan
-from steps.samples import Labels, SampleTable, TileLabels, collect_samples, labelled_tiles, read_labels
-from steps.train import fit
+from steps.recipe import Recipe, balanced_accuracy, follow
+from steps.samples import Pixels, collect_samples
+from steps.scores import expected_calibration_error
+from steps.settings import settings
+from steps.table import SampleTable
+from steps.tables import read_table
+from steps.train import sample_weights
 
+SEEDS = (1, 2, 3, 4, 5)
 _SEASON = "2018-09-01/2019-08-31"
 _GRASS = "9120"
+_FOREST = "random forest"
+Folds = Callable[[int], Sequence[Fold]]
+"""The outer folds of a seed."""
 
 
-def data() -> Path:
-    """The catalog's folder."""
-    root = os.environ.get("GEOCROP_SHARED_DATA") or Path(__file__).parents[3] / "shared/data"
-    return Path(root) / "catalogs/flanders"
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    data: str
+    split: str
+    part: Part
+    folds: Folds
 
 
-def run() -> dict[str, Any]:
-    """Scores by task and split."""
-    samples.MAX_PER_GROUP = 10**9
-    table, classes = _table()
-    grass = next(entry.code for entry in classes if entry.name == _GRASS)
-    two = SampleTable(table.features, (table.codes == grass).astype(np.int64), table.groups, table.blocks)
-    names = (ClassDef(code=0, name="cropland", colour="e49635"), ClassDef(code=1, name="grass", colour="88b053"))
-    return {"cropland or grass": fit(two, names).scores, "crop types": fit(table, classes).scores}
+def shared() -> Path:
+    """The folder of the real data."""
+    return Path(os.environ.get("GEOCROP_SHARED_DATA") or Path(__file__).parents[3] / "shared/data")
 
 
-def _table() -> tuple[SampleTable, tuple[ClassDef, ...]]:
-    command = ["train", "--labels", str(data() / "labels.tif"), "--season", _SEASON, "--catalog", str(data())]
+def run(names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Scores by row."""
+    found = {}
+    for name, make in ROWS.items():
+        if not names or name in names:
+            row = make()
+            found[name] = {"data": row.data, "split": row.split, **_measured(row)}
+            sys.stderr.write(f"{name}: {json.dumps(found[name])}\n")
+    return found
+
+
+def _measured(row: Row) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of each candidate's scores on all samples held out."""
+    scores = [_scores(row, seed) for seed in SEEDS]
+    return {
+        "samples": len(row.part.targets),
+        "classes": row.part.classes,
+        **{name: _over(lambda one, name=name: one[name], scores) for name in scores[0]},
+    }
+
+
+def _over(pick: Callable[[Any], Mapping[str, float]], scores: Sequence[Any]) -> dict[str, list[float]]:
+    return {
+        measure: [round(float(of([pick(one)[measure] for one in scores])), 4) for of in (np.mean, np.std)]
+        for measure in pick(scores[0])
+    }
+
+
+def _scores(row: Row, seed: int) -> dict[str, dict[str, float]]:
+    """By candidate; `chosen` is what training would have registered."""
+    part, folds = row.part, row.folds(seed)
+    with ThreadPoolExecutor(cores()) as pool:
+        tried = list(pool.map(lambda fold: _said(part, fold, seed), folds))
+    return {
+        name: _score(part, [(test, said[name]) for (_, test), said in zip(folds, tried, strict=True)])
+        for name in tried[0]
+    }
+
+
+def _said(part: Part, fold: Fold, seed: int) -> dict[str, np.ndarray]:
+    train, test = fold
+    followed = follow(part.take(train), Recipe(seed=seed), every_member=True)
+    found = {name or "chosen": said for name, said in followed.candidates(part.features[test]).items()}
+    return {**found, _FOREST: _plain_forest(part.take(train), part.features[test], seed)}
+
+
+def _plain_forest(part: Part, features: np.ndarray, seed: int) -> np.ndarray:
+    """scikit-learn's defaults, for comparison."""
+    forest = RandomForestClassifier(random_state=seed, n_jobs=1).fit(part.features, part.targets)
+    found = np.zeros((len(features), part.classes))
+    found[:, forest.classes_] = forest.predict_proba(features)
+    return found
+
+
+def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    held = np.concatenate([test for test, _ in said])
+    found = np.concatenate([probabilities for _, probabilities in said])
+    truth, called = part.targets[held], found.argmax(axis=1)
+    by_fold = [balanced_accuracy(part.targets[test], one.argmax(axis=1)) for test, one in said]
+    sure = np.abs(found.max(axis=1) - 0.9) < 0.05
+    return {
+        "overall accuracy": float((called == truth).mean()),
+        "balanced accuracy": balanced_accuracy(truth, called),
+        "balanced accuracy, least fold": min(by_fold),
+        "balanced accuracy, best fold": max(by_fold),
+        "calibration error": expected_calibration_error(truth, found),
+        "right at a confidence of 0.9": float((called == truth)[sure].mean()) if sure.any() else float("nan"),
+        "log loss": log_loss(found, truth, np.ones(len(truth))),
+    }
+
+
+# -- the rows ------------------------------------------------------------------------------------------------------
+
+
+def southern() -> Row:
+    """33 features without coordinates: samples at random are all that can be held out."""
+    made = read_table(str(shared() / "deafrica_cropmask/southern.txt"), "class", None, None).samples
+    part = _part(made.features, made.codes, made.groups, made.groups)
+    return Row(
+        "crop or not, Southern Africa", f"random {FOLDS}-fold", part, lambda seed: shuffled(part.targets, FOLDS, seed)
+    )
+
+
+def eastern() -> Row:
+    """The published blocks: 500 km in EPSG:6933 from 0, 0, GroupKFold without a draw."""
+    folder = shared() / "deafrica_cropmask"
+    made = read_table(str(folder / "eastern.txt"), "class", None, None).samples
+    blocks = cells(np.loadtxt(folder / "eastern_coords.txt"), 500_000.0)
+    part = _part(made.features, made.codes, made.groups, blocks)
+    folds = list(GroupKFold(FOLDS).split(part.features, part.targets, blocks))
+    return Row("crop or not, Eastern Africa", "blocks of 500 km", part, lambda _seed: folds)
+
+
+def eastern_random() -> Row:
+    """The same samples, neighbours on both sides."""
+    part = eastern().part
+    part = _part(part.features, part.targets, np.arange(len(part.targets)), np.arange(len(part.targets)))
+    return _random_row("crop or not, Eastern Africa", f"random {FOLDS}-fold (optimistic)", part)
+
+
+def grass(split: str) -> Row:
+    """Cropland or grass in Flanders."""
+    table, code = _flanders()
+    return _flanders_row("cropland or grass, Flanders", table, (table.codes == code[_GRASS]).astype(np.int64), split)
+
+
+def crops(split: str) -> Row:
+    """Crop types of Flanders that have two parcels or more."""
+    table, _ = _flanders()
+    several = [code for code in np.unique(table.codes) if len(np.unique(table.groups[table.codes == code])) > 1]
+    table = table.take(np.isin(table.codes, several))
+    return _flanders_row("crop types, Flanders", table, np.unique(table.codes, return_inverse=True)[1], split)
+
+
+ROWS: Mapping[str, Callable[[], Row]] = {
+    "southern": southern,
+    "eastern": eastern,
+    "eastern, random": eastern_random,
+    "grass": lambda: grass("parcels"),
+    "grass, blocks": lambda: grass("blocks"),
+    "crops": lambda: crops("parcels"),
+    "crops, blocks": lambda: crops("blocks"),
+}
+
+
+def _part(features: np.ndarray, targets: np.ndarray, groups: np.ndarray, units: np.ndarray) -> Part:
+    targets = np.unique(targets, return_inverse=True)[1]
+    return Part(features, targets, sample_weights(targets, groups), units, int(targets.max()) + 1)
+
+
+def _random_row(data: str, split: str, part: Part) -> Row:
+    return Row(data, split, part, lambda seed: shuffled(part.targets, FOLDS, seed))
+
+
+def _flanders_row(data: str, table: SampleTable, targets: np.ndarray, split: str) -> Row:
+    if split == "parcels":
+        units, name = table.groups, f"whole parcels out ({len(np.unique(table.groups))} parcels)"
+    else:
+        units, name = cells(table.places, 80.0), "blocks of 8 x 8 pixels out (optimistic)"
+    part = _part(table.features, targets, table.groups, units)
+    return Row(data, name, part, lambda seed: grouped(targets, units, FOLDS, seed))
+
+
+def _flanders() -> tuple[SampleTable, dict[str, int]]:
+    """Every labelled pixel of `labels.tif`; a parcel is the nearest polygon of the pixel's class. Codes by name."""
+    folder = shared() / "catalogs/flanders"
+    command = ["train", "--labels", str(folder / "labels.tif"), "--season", _SEASON, "--catalog", str(folder)]
     arguments = build_parser().parse_args([*command, "--name", "bench"])
     labels = read_labels(arguments.labels, arguments.label_column, None, "")
     plan = plan_labels(arguments, labels)
-    tiles = labelled_tiles(plan, labels)
-    parcels = read_labels(str(data() / "labels.geojson"), "code", labels.legend, "")
-    tiles = {tile: TileLabels(laid.codes, _parcels(laid, parcels, plan, tile)) for tile, laid in tiles.items()}
-    return collect_samples(plan, labels, tiles, _quiet), labels.legend.classes
+    parcels = read_labels(str(folder / "labels.geojson"), "code", labels.legend, "")
+    samples.MAX_PER_GROUP = 10**9
+    tiles = {
+        tile: _in_parcels(found, parcels, plan, tile) for tile, found in samples.labelled_tiles(plan, labels).items()
+    }
+    crew = Crew(workers=1, threads=cores(), memory_mb=4000)
+    table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, _quiet)
+    return table, dict(labels.legend.codes)
 
 
 def _quiet(_steps: int = 1, _note: str = "") -> None:
     """No bar."""
 
 
-def _parcels(laid: TileLabels, parcels: Labels, plan: Plan, tile: TileId) -> np.ndarray:
-    """The nearest polygon of its own class for each labelled pixel: the register's parcels, not connected areas."""
-    polygons = parcels.on(plan.grid, tile)
-    groups = np.full(laid.codes.shape, -1, np.int64)
-    for code in np.unique(laid.codes[laid.codes >= 0]):
+def _in_parcels(pixels: Pixels, parcels: Labels, plan: Plan, tile: TileId) -> Pixels:
+    """The register's parcels for connected pixels of one class."""
+    polygons, groups = parcels.on(plan.grid, tile), np.full(len(pixels.codes), -1, np.int64)
+    for code in np.unique(pixels.codes):
         nearest = ndimage.distance_transform_edt(polygons.codes != code, return_distances=False, return_indices=True)
-        groups = np.where(laid.codes == code, polygons.groups[tuple(nearest)], groups)
-    return groups
+        here = pixels.codes == code
+        row, col = nearest[:, pixels.rows[here], pixels.cols[here]]
+        groups[here] = polygons.groups[row, col]
+    return Pixels(pixels.rows, pixels.cols, pixels.codes, groups)
 
 
-def summary(scores: dict[str, Any]) -> str:
-    """The Markdown tables of docs/accuracy.md: overall, then by class."""
-    lines = ["| task | split | overall accuracy | balanced accuracy |", "|---|---|---|---|"]
-    for task, splits in scores.items():
-        for split, found in splits.items():
-            lines.append(f"| {task} | {split} | {found['overall accuracy']:.3f} | {found['balanced accuracy']:.3f} |")
-    lines += [
-        "",
-        "| task | class | pixels | precision, recall, F1: parcels held out | pixel blocks |",
-        "|---|---|---|---|---|",
-    ]
-    for task, splits in scores.items():
-        for name, found in next(iter(splits.values()))["classes"].items():
-            cells = [_cell(split["classes"][name]) for split in splits.values()]
-            lines.append(f"| {task} | {_names().get(name, name)} | {found['samples']} | {' | '.join(cells)} |")
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+def summary(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """The Markdown tables of docs/accuracy.md."""
+    lines = ["| data | split | samples | overall accuracy | balanced accuracy | folds |", "|---|---|---|---|---|---|"]
+    for found in scores.values():
+        chosen = found["chosen"]
+        spread = "{:.2f} to {:.2f}".format(
+            *(chosen[f"balanced accuracy, {which} fold"][0] for which in ("least", "best"))
+        )
+        cells = (_cell(chosen, measure) for measure in ("overall accuracy", "balanced accuracy"))
+        lines.append(f"| {found['data']} | {found['split']} | {found['samples']} | {' | '.join(cells)} | {spread} |")
+    lines += ["", "| data | split | boosting | extra trees | plain random forest | calibration error | right at 0.9 |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for found in scores.values():
+        measure = "overall accuracy" if "Flanders" in found["data"] else "balanced accuracy"
+        members = (_cell(found[name], measure) for name in ("gradient boosting", "extra trees", _FOREST))
+        honest = (_cell(found["chosen"], name) for name in ("calibration error", "right at a confidence of 0.9"))
+        lines.append(f"| {found['data']} | {found['split']} | {' | '.join((*members, *honest))} |")
     return "\n".join(lines)
 
 
-def _cell(found: dict[str, Any]) -> str:
-    return ", ".join(f"{found[part]:.2f}" for part in ("precision", "recall", "f1"))
-
-
-def _names() -> dict[str, str]:
-    """What the register calls its codes."""
-    features = json.loads((data() / "labels.geojson").read_text(encoding="utf-8"))["features"]
-    return {str(entry["properties"]["code"]): entry["properties"]["class"] for entry in features}
+def _cell(found: Mapping[str, Sequence[float]], measure: str) -> str:
+    mean, deviation = found[measure]
+    return f"{mean:.3f} ± {deviation:.3f}"
 
 
 if __name__ == "__main__":
-    found = run()
-    sys.stdout.write(json.dumps(found, indent=1) + "\n" + summary(found) + "\n")
+    made = run(sys.argv[1:])
+    sys.stdout.write(json.dumps(made, indent=1) + "\n\n" + summary(made) + "\n")

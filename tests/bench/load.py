@@ -34,6 +34,7 @@ from steps.model.scene import SCL, Scene
 from steps.placement import Lattice, reach, tile_lattice
 from steps.reader import Supply
 from steps.testing import any_card, any_spec
+from steps.versions import pixel_version
 from tests.bench import data
 
 THREADS = 2
@@ -52,7 +53,7 @@ def tile_job(scenes: Sequence[Scene] | None = None, **changes: Any) -> TileJob:
         "scenes": tuple(scenes or data.scenes()),
         "card": any_card(spec=any_spec(bands=tuple(data.BANDS))),
         "halo": 2,
-        "pixel_version": "bench",
+        "pixel_version": pixel_version(),
     }
     return TileJob(**(fields | changes))
 

@@ -1,7 +1,8 @@
-"""Inference: the compiled forest against `xgboost.Booster.inplace_predict`, both on two threads.
+"""Inference: compiled forests against the libraries that their trees come from, all on two threads.
 
-`python tests/bench/predict.py` prints medians and their ratio in one run, as JSON. The model has 9 classes, 300 rounds,
-depth 6 and 40 features, 3 % of the values missing; its noisy labels grow its trees well. It is made once and kept.
+`python tests/bench/predict.py` prints medians and their ratios in one run, as JSON. The booster has 9 classes, 300
+rounds, depth 6 and 40 features, 3 % of the values missing; its noisy labels grow its trees well. It is made once and
+kept. The extra trees and the vote of both are such as training makes, of the same samples.
 """
 
 import json
@@ -12,12 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import xgboost
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from steps.forest import CompiledForest, classify, compile_forest
+from steps.ensemble import Ensemble, XgboostMember, encode_ensemble, from_sklearn
+from steps.forest import CompiledForest, Forest, classify, compile_forest
+from steps.learners import Averaged, Part, fit_extra_trees
 from tests.bench import data
 
 THREADS = 2
@@ -48,7 +52,48 @@ def run() -> dict[str, float]:
         "xgboost_us_per_px": round(theirs / PIXELS_XGBOOST * 1e6, 2),
         "times_faster": round(statistics.median(ratios) * PIXELS / PIXELS_XGBOOST, 1),
         "compile_model_s": round(seconds, 2),
+        **_votes(booster, values, rows),
     }
+
+
+def _votes(booster: xgboost.Booster, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+    """Extra trees against scikit-learn, and their vote with the booster against both libraries; equal to 1e-6."""
+    trees = _extra_trees()
+    forest = from_sklearn(trees.trees, CLASSES, trees.edges)
+    member = XgboostMember(weight=0.5, model=msgspec.Raw(bytes(booster.save_raw("json"))))
+    members = {
+        "extra_trees": ((forest,), lambda: trees.probabilities(rows)),
+        "vote": (
+            (member, msgspec.structs.replace(forest, weight=0.5)),
+            lambda: (booster.inplace_predict(rows) + trees.probabilities(rows)) / 2,
+        ),
+    }
+    found = {}
+    for name, (parts, theirs) in members.items():
+        data_of = encode_ensemble(Ensemble(classes=CLASSES, features=FEATURES, members=parts))
+        found |= _compared(name, compile_forest(data_of, "ensemble"), values, theirs)
+    return found
+
+
+def _compared(name: str, ours: Forest, values: np.ndarray, theirs: Callable[[], np.ndarray]) -> dict[str, float]:
+    said = classify(ours, values, THREADS).probabilities[:, :PIXELS_XGBOOST]
+    np.testing.assert_allclose(said.T, theirs(), atol=1e-6)
+    ratios, mine, other = _interleaved(lambda: classify(ours, values, THREADS), theirs)
+    return {
+        f"{name}_us_per_px": round(mine / PIXELS * 1e6, 3),
+        f"{name}_library_us_per_px": round(other / PIXELS_XGBOOST * 1e6, 2),
+        f"{name}_times_faster": round(statistics.median(ratios) * PIXELS / PIXELS_XGBOOST, 1),
+    }
+
+
+def _extra_trees() -> Averaged:
+    """As training fits them; scikit-learn walks its trees on two threads."""
+    values, labels = _pixels(SAMPLES, seed=0)
+    ones = np.ones(SAMPLES, np.float32)
+    made = fit_extra_trees(Part(np.ascontiguousarray(values.T), labels, ones, np.arange(SAMPLES), CLASSES), seed=0)
+    assert isinstance(made, Averaged)
+    made.trees.set_params(n_jobs=THREADS)
+    return made
 
 
 def _interleaved(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[list[float], float, float]:

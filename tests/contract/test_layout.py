@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-task.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RASTER_LIBRARIES = {"dask", "distributed", "isal", "numba", "rasterio", "rio_cogeo", "stackstac", "xarray"}
-API_MODULES = ("model", "contract", "naming", "plan", "stac", "store", "s3", "records", "models", "errors", "settings")
+API_MODULES = (
+    "model", "contract", "naming", "plan", "stac", "store", "s3", "records", "models", "registry", "errors", "settings",
+)  # fmt: skip
 HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "golang", "debian", "maven", "anaconda")
 MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(?:work|root|home/[a-z]+|Users/[A-Z]\w+|opt/wheels)/[\w.]")
 REGISTRIES = re.compile(rf"\b(?:{'|'.join(HOSTS)})\.(?:org|io|com)\b")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.items import unsigned
+from steps.model.card import Reference
 from steps.model.digest import canonical_json, digest
 from steps.model.grid import TileId
 from steps.model.job import RasterRef, TileJob
@@ -73,6 +74,7 @@ JOB_CHANGES: dict[str, Callable[[TileJob], TileJob]] = {
     "class codes": lambda job: replace(
         job, card=any_card(classes=tuple(replace(entry, code=entry.code + 1) for entry in any_classes()))
     ),
+    "calibration": lambda job: replace(job, card=any_card(temperature=1.5)),
     "class order": lambda job: replace(job, card=any_card(classes=any_classes()[::-1])),
 }
 SCENE_CHANGES: dict[str, Callable[[TileJob], TileJob]] = {
@@ -163,13 +165,25 @@ def test_every_change_has_a_key_of_its_own(job: TileJob):
         lambda job: replace(
             job, card=any_card(classes=tuple(replace(c, name=c.name.upper(), colour="000000") for c in any_classes()))
         ),
+        lambda job: replace(job, card=any_card(reference=Reference(edges={}, shares={}, classes={0: 1.0}))),
         lambda job: with_spec(job, resolution=10),
         lambda job: msgspec.json.decode(msgspec.json.encode(job), type=TileJob),
     ],
-    ids=["clouds", "no clouds", "offset source", "asset order", "policy", "model name", "colours", "int", "json"],
+    ids=[
+        "clouds",
+        "no clouds",
+        "offset source",
+        "asset order",
+        "policy",
+        "model name",
+        "colours",
+        "reference",
+        "int",
+        "json",
+    ],
 )
 def test_what_changes_no_pixel_keeps_the_key(job: TileJob, same: Callable[[TileJob], TileJob]):
-    """Cloud cover, how an offset was found, names, colours, dict order and the way through JSON are not in the key."""
+    """Clouds, an offset's source, names, colours, reference, dict order, the way through JSON: none is in the key."""
     assert same(job).key == job.key
 
 

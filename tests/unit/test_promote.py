@@ -1,10 +1,13 @@
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from steps.cli import main
 from steps.models import save_model
@@ -12,6 +15,8 @@ from steps.oof import OOF_FILE, encode_oof
 from steps.registry import list_models, log_and_register, model_folder, resolve
 from steps.settings import Settings
 from tests.contenders import N, any_contender
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -115,10 +120,8 @@ def test_a_pin_of_a_worse_model_passes_neither(
     """Whoever edits the file by hand, or was overtaken by a better champion, is told so."""
     register(registry)
     register(registry, range(0, N, 5))
-    ref, _ = resolve("crops/2", registry)
-    pin = Path("crops.json")
-    pin.write_text(json.dumps({"name": "crops", "version": "2", "digest": ref.digest}), encoding="utf-8")
-    assert main(["promote", mode, str(pin)]) == 65
+    pin(registry, "2", Path("crops.json"))
+    assert main(["promote", mode, "crops.json"]) == 65
     assert "does not replace crops/1" in capsys.readouterr().err
     assert champion(registry) == "1"
 
@@ -174,7 +177,6 @@ def test_a_registry_that_is_away_is_tried_again(
     from steps.settings import settings
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     settings.cache_clear()
     for arguments in (["promote", "crops"], ["models"], ["evaluate", "crops", "--table", "any.csv"]):
         assert main(arguments) == 75
@@ -192,3 +194,61 @@ def test_models_are_listed_with_what_decides(registry: Settings, capsys: pytest.
     assert second.split()[:3] == ["crops/2", "challenger", "-"]
     assert main(["models", "--json"]) == 0
     assert [one["aliases"] for one in json.loads(capsys.readouterr().out)] == [["champion"], ["challenger"]]
+
+
+def task(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run what a task of the Taskfile runs, in a folder that has the same programs."""
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to(sys.prefix)
+    (script,) = yaml.safe_load((ROOT / "Taskfile.yml").read_text(encoding="utf-8"))["tasks"][name]["cmds"]
+    return subprocess.run(["sh", "-euc", script], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_tasks_of_ci_judge_every_pin(registry: Settings, tmp_path: Path) -> None:
+    """The check passes without pins and with good ones, and is 65 for a worse one; applying moves the alias."""
+    assert task("models-check", tmp_path).returncode == 0
+    register(registry, range(0, N, 5))
+    register(registry)
+    main(["promote", "crops"])
+    assert task("models-check", tmp_path).returncode == 0
+    assert champion(registry) == "1"
+    assert task("models-apply", tmp_path).returncode == 0
+    assert champion(registry) == "2"
+    pin(registry, register(registry, range(0, N, 4)), Path("gitops/models/crops.json"))
+    refused = task("models-check", tmp_path)
+    assert refused.returncode == 65
+    assert "crops/3 does not replace crops/2" in refused.stderr
+
+
+def pin(settings: Settings, version: str, path: Path) -> None:
+    """Write the file by hand, without any comparison."""
+    ref, _ = resolve(f"crops/{version}", settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"name": "crops", "version": version, "digest": ref.digest}), encoding="utf-8")
+
+
+def test_going_back_is_always_allowed(registry: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """The champion before, which was worse on paper, is back with a reverted commit; no other worse one is."""
+    for wrong in (range(0, N, 5), (), range(0, N, 4)):
+        register(registry, wrong)
+    main(["promote", "crops", "2"])
+    main(["promote", "--apply", "gitops/models/crops.json"])
+    pin(registry, "3", Path("crops.json"))
+    assert main(["promote", "--apply", "crops.json"]) == 65
+    pin(registry, "1", Path("crops.json"))
+    assert main(["promote", "--check", "crops.json"]) == 0
+    assert main(["promote", "--apply", "crops.json"]) == 0
+    assert champion(registry) == "1"
+    assert "was the champion before" in capsys.readouterr().out
+
+
+def test_ci_runs_the_tasks() -> None:
+    """The check on pull requests, applying on main alone; no secret is spelt out."""
+    workflow = yaml.safe_load((ROOT / ".gitea/workflows/models.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["promotion"]["steps"]
+    runs = {step["if"].split("'")[1]: step["run"] for step in steps if "run" in step}
+    assert runs == {"pull_request": "./task models-check", "push": "./task models-apply"}
+    triggers = workflow[True]  # YAML reads `on` so
+    assert triggers["push"]["branches"] == ["main"]
+    environment = workflow["jobs"]["promotion"]["env"]
+    assert all(value.startswith(("${{ vars.", "${{ secrets.")) for value in environment.values())

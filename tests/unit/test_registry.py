@@ -1,7 +1,10 @@
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +260,52 @@ def test_what_was_pinned_and_fetched_needs_no_registry(tmp_path: Path, registry:
     pinned(ref, registry)
     away = Settings(home=registry.home, mlflow_uri=f"http://127.0.0.1:{free_port}")
     assert pinned(ref, away).model_bytes == ANY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (401, UsageError, "MLFLOW_TRACKING_USERNAME"),
+        (403, UsageError, "MLFLOW_TRACKING_USERNAME"),
+        (404, TryAgainError, "MLFLOW_TRACKING_URI"),
+        (500, TryAgainError, "MLFLOW_TRACKING_URI"),
+        (200, TryAgainError, "MLFLOW_TRACKING_URI"),
+    ],
+)
+def test_what_answers_like_no_registry_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception], said: str
+) -> None:
+    """A server that does not know us, one that fails, and a web page that is none: each with what to check."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with answering(status) as uri, pytest.raises(error, match=said):
+        list_models(Settings(home=home, mlflow_uri=uri))
+
+
+@contextlib.contextmanager
+def answering(status: int) -> Iterator[str]:
+    """The address of a web server that answers everything the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_mapping_imports_no_mlflow() -> None:
+    """Neither the command line nor a worker that maps tiles waits for it, or has it in memory."""
+    code = "import sys, steps.cli, steps.work, steps.local, steps.jobs, steps.publish\nprint('mlflow' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 @pytest.mark.parametrize("uri", ["ftp://host/x", "databricks", "mysql://user:secret@host/db"])

@@ -19,7 +19,7 @@ from shapely.geometry import shape
 
 from steps.errors import CatalogError
 from steps.model.aoi import Aoi
-from steps.model.card import ClassDef
+from steps.model.card import ClassDef, Reference
 from steps.model.job import Coverage, Phase, Plan, Reason, SceneFault, TileEmpty, TileFailed, TileMapped, TileOutcome
 from steps.naming import MAP_LAYERS
 from steps.stac import (
@@ -33,7 +33,7 @@ from steps.stac import (
     replay_plan,
     with_assessment,
 )
-from steps.testing import any_plan, any_request, aois
+from steps.testing import any_card, any_plan, any_request, aois
 from steps.versions import pixel_version
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -109,6 +109,19 @@ def test_an_assessed_item_fits_the_schemas(address: str) -> None:
     assert set(names) <= set(item["assets"])
     assert item["assets"]["report"]["file:checksum"] == f"1220{'ab' * 32}"
     assert item["properties"]["geocrop:assessment"] == overall
+    assert replay_plan(json.loads(json.dumps(item))) == plan
+
+
+@pytest.mark.parametrize("address", [CORE, *EXTENSIONS])
+def test_an_item_with_drift_fits_the_schemas(address: str) -> None:
+    """With what drift says, under names of our own, an item stays valid, and replays to the same plan."""
+    shares = {"red": (0.2, 0.8, 0.0)}
+    reference = Reference(edges={"red": (0.1,)}, shares=shares, classes={0: 0.25, 7: 0.75}, points_sha256="ab" * 32)
+    plan = any_plan(card=any_card(reference=reference), pixel_version=pixel_version())
+    said = {"geocrop:drift_verdict": "do not trust", "geocrop:drift_outside": 0.6, "geocrop:drift_features": {"a": 0.5}}
+    item = map_item(plan, any_facts(plan, drift=said))
+    assert _complaints(item, address) == []
+    assert said.items() <= item["properties"].items()
     assert replay_plan(json.loads(json.dumps(item))) == plan
 
 

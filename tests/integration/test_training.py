@@ -1,0 +1,203 @@
+"""`geocrop train` on the command line: what it makes, what it says, what it refuses and then leaves behind."""
+
+import csv
+import datetime as dt
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+
+from steps import cli
+from steps.labels import read_labels
+from steps.landscape import Landscape, make_landscape
+from steps.local import Crew
+from steps.model.grid import TileId
+from steps.model.job import Plan, TilePlan
+from steps.registry import list_models
+from steps.samples import collect_samples, labelled_tiles
+from steps.settings import Settings, settings
+from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_grid, any_plan, any_spec, tiny_scene
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory: pytest.TempPathFactory) -> Landscape:
+    """A small landscape with few dates."""
+    return make_landscape(tmp_path_factory.mktemp("land") / "land", size_px=192, dates=4, years=(2022,))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where samples and models are kept."""
+    monkeypatch.setenv("GEOCROP_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    return tmp_path / "home"
+
+
+def with_scenes(land: Landscape, labels: Path, *more: str) -> list[str]:
+    """A sound command but for the labels."""
+    return [
+        *("train", "--labels", str(labels), "--season", str(land.season), "--catalog", str(land.catalog)),
+        *("--name", "any", *more),
+    ]
+
+
+def table(path: Path, rows: int = 80) -> Path:
+    """A ready-made table of two classes, with coordinates."""
+    rng = np.random.default_rng(0)
+    label = np.arange(rows) % 2
+    frame = {
+        "class": np.where(label, "maize", "soya"),
+        "ndvi": label + rng.normal(0, 0.6, rows),
+        "rain": rng.random(rows),
+    }
+    lon, lat = 30 + 0.05 * (np.arange(rows) // 9), -18 + 0.05 * (np.arange(rows) % 9)
+    pd.DataFrame({**frame, "lon": lon, "lat": lat}).to_csv(path, index=False)
+    return path
+
+
+def test_a_table_becomes_a_registered_model(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its scores, the honest one first, and all files of its evaluation; it says that it makes no maps."""
+    out = tmp_path / "model"
+    command = ["train", "--table", str(table(tmp_path / "a.csv")), "--name", "any", "--out", str(out)]
+    assert cli.main([*command, "--search-seconds", "1"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("model any version 1: 2 classes, 2 features")
+    assert "blocks of" in said.splitlines()[1]
+    assert "(optimistic)" in said.splitlines()[2]
+    assert "note: no map can be made with it" in said
+    (found,) = list_models(Settings(home=home))
+    assert (found.name, found.version) == ("any", "1")
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"model.json", "card.json", "oof.npz", "points.npz", "evaluation/suspects.csv"} <= names
+    assert json.loads((out / "card.json").read_text(encoding="utf-8"))["trained"]["table"] == "a.csv"
+
+
+def test_labels_become_a_registered_model(
+    land: Landscape, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Points of a CSV; rows outside of the scenes are named, the samples kept for the next run."""
+    parcels = geopandas.read_file(land.labels)
+    parcels = parcels[parcels["class"].isin(parcels["class"].value_counts().index[:2])]
+    points = parcels.geometry.to_crs(4326).sample_points(5, rng=1).explode()
+    rows = [(parcels["class"].loc[place], point.x, point.y) for place, point in points.items()]
+    with (tmp_path / "points.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "class", "lon", "lat"), (700, rows[0][0], 10.0, 50.0)])
+        csv.writer(file).writerows((number, *row) for number, row in enumerate(rows))
+    command = with_scenes(land, tmp_path / "points.csv", "--crs", f"EPSG:{land.epsg}", "--legend", str(land.legend))
+    assert cli.main(command) == 0
+    assert re.search(r"note: \d+ labels gave no sample: row 1 \(id 700\)", capsys.readouterr().out)
+    (found,) = list_models(Settings(home=home))
+    assert (found.name, found.aliases) == ("any", ("champion",))
+    assert len(list((home / "samples").glob("*.npz"))) == 1
+
+
+def refused(home: Path, capsys: pytest.CaptureFixture[str], command: Sequence[str], code: int, words: str) -> None:
+    """One line with the words, the exit code, and no trace of a model."""
+    capsys.readouterr()
+    try:
+        found = cli.main(list(command))
+    except SystemExit as stop:
+        found = int(stop.code or 0)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert (found, last.startswith("geocrop")) == (code, True), last
+    assert words in last
+    assert not (home / "mlflow.db").exists()
+    assert not (home / "models").exists()
+
+
+def fields(
+    path: Path, land: Landscape, labels: Sequence[str], *, corner: tuple[int, int] = (40, 40), step: int = 14
+) -> Path:
+    """Square fields of 12 pixels in the landscape, a step of pixels from each other."""
+    with rasterio.open(land.truth) as truth:
+        west, north = truth.transform.c, truth.transform.f
+    left = [west + 10 * (corner[0] + step * number) for number in range(len(labels))]
+    top = north - 10 * corner[1]
+    shapes = [shapely.box(x, top - 120, x + 120, top) for x in left]
+    geopandas.GeoDataFrame({"class": list(labels)}, geometry=shapes, crs=land.epsg).to_file(path)
+    return path
+
+
+def test_bad_labels_are_refused(
+    land: Landscape, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By rows and remedy, with exit code 65; nothing is registered."""
+    good = fields(tmp_path / "good.gpkg", land, "abab")
+    legend = tmp_path / "legend.csv"
+    legend.write_text("label,code\na,1\n", encoding="utf-8")
+    away = fields(tmp_path / "away.gpkg", land, "abab", corner=(3000, 3000))
+    clash = fields(tmp_path / "clash.gpkg", land, "abab", step=6)
+    dot = geopandas.GeoDataFrame(
+        {"class": ["b"]}, geometry=geopandas.read_file(good).centroid[[1]].values, crs=land.epsg
+    )
+    both = pd.concat([geopandas.read_file(good).iloc[[0, 2]], dot])
+    both.to_file(tmp_path / "few.gpkg")
+    cases = [
+        (with_scenes(land, away), 65, "no label lies where there are scenes"),
+        (with_scenes(land, clash), 65, "rows 1 (a) and 2 (b)"),
+        (with_scenes(land, fields(tmp_path / "one.gpkg", land, "aa")), 65, "only the class a has samples"),
+        (with_scenes(land, tmp_path / "few.gpkg"), 65, "class b has 1 clear samples (row 3), at least 10"),
+        (with_scenes(land, good, "--label-column", "crop"), 65, "has no column crop: it has class"),
+        (with_scenes(land, good, "--legend", str(legend)), 65, "label 'b' of row 2 and 1 more"),
+        (with_scenes(land, tmp_path / "none.gpkg"), 2, "none.gpkg"),
+    ]
+    for command, code, words in cases:
+        refused(home, capsys, command, code, words)
+
+
+def test_bad_commands_are_refused(
+    land: Landscape, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What does not go together is said before anything is read."""
+    good, ready = fields(tmp_path / "good.gpkg", land, "abab"), table(tmp_path / "a.csv")
+    cases = [
+        (["train", "--name", "any"], 2, "give either --labels, or --table"),
+        (with_scenes(land, good, "--table", str(ready)), 2, "give either --labels, or --table"),
+        (["train", "--labels", str(good), "--name", "any"], 2, "give --season and --catalog"),
+        (["train", "--table", str(ready), "--name", "No Name"], 2, "use a-z, 0-9 and dashes"),
+        (["train", "--table", str(ready), "--name", "any", "--search-seconds", "-1"], 2, "--search-seconds"),
+        (["train", "--table", str(tmp_path / "none.csv"), "--name", "any"], 65, "none.csv cannot be read"),
+        (["train", "--table", str(ready), "--label-column", "rain", "--name", "any"], 65, "clear samples"),
+    ]
+    for command, code, words in cases:
+        refused(home, capsys, command, code, words)
+
+
+@pytest.mark.usefixtures("home")
+def test_workers_make_the_samples_that_one_process_makes(tmp_path: Path) -> None:
+    """Areas that are far apart go to worker processes of the local engine; the table is the same."""
+    grid = any_grid()
+    first = grid.tile_at(ANY_CORNER[0] + 1, ANY_CORNER[1] - 1)
+    tiles = [TileId(row=first.row, col=first.col + 40 * number) for number in range(2)]
+    rng, scenes, shapes = np.random.default_rng(0), [], []
+    for number, tile in enumerate(tiles):
+        west, _, _, north = grid.bounds(tile)
+        bands = {band: rng.integers(100, 6000, (64, 64)) for band in ("red", "nir")}
+        day = ANY_DAY + dt.timedelta(days=number)
+        scenes.append(tiny_scene(tmp_path, bands, day=day, corner=(west, north)))
+        shapes += [
+            shapely.box(west, north - 200, west + 200, north),
+            shapely.box(west + 300, north - 200, west + 500, north),
+        ]
+    geopandas.GeoDataFrame({"class": list("abab")}, geometry=shapes, crs=ANY_EPSG).to_file(tmp_path / "labels.gpkg")
+    labels = read_labels(str(tmp_path / "labels.gpkg"), "class", None, "")
+    plan: Plan = msgspec.structs.replace(
+        any_plan(tiles=1, halo=0, card=any_card(spec=any_spec(bands=("red", "nir"), dilation_m=0.0))),
+        scenes=tuple(scenes),
+        tiles=tuple(TilePlan(tile=tile, scenes=(number,)) for number, tile in enumerate(tiles)),
+    )
+    found = [
+        collect_samples(plan, labels, labelled_tiles(plan, labels), tmp_path / f"{workers}", crew, lambda *_: None)
+        for workers in (1, 2)
+        for crew in [Crew(workers=workers, threads=1, memory_mb=2000)]
+    ]
+    assert found[0].digest == found[1].digest
+    assert len(found[0]) == 200
