@@ -25,7 +25,7 @@ export function ModelField({ models, chosen, onChange }: Props) {
       </label>
       <p className="row row-wrap hint">
         <span className="badge badge-good">{chosen.score === null ? strings.order.unscored : `${strings.order.score} ${percent(chosen.score)}`}</span>
-        {chosen.aliases?.includes("champion") && <span className="badge">{strings.order.champion}</span>}
+        {chosen.aliases.includes("champion") && <span className="badge">{strings.order.champion}</span>}
         <span>{strings.order.classes(chosen.classes.length)}</span>
         {chosen.registered && <span>{strings.order.trained(day(chosen.registered))}</span>}
       </p>
