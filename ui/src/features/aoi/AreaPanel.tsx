@@ -15,7 +15,10 @@ export function AreaPanel() {
   const { area, areaName, tool, set } = useView();
   const { draft, refusal } = useAreaState();
   const top = useRef<HTMLDivElement>(null);
-  useEffect(() => top.current?.scrollIntoView({ block: "start" }), [area]);
+  useEffect(() => {
+    // It answers a promise in new browsers: an effect must not give that back.
+    void top.current?.scrollIntoView({ block: "start" });
+  }, [area]);
   const shown = draft ?? area;
   return (
     <div className="stack stack-wide" ref={top}>
