@@ -7,6 +7,7 @@ of all samples, with choices made on folds of all of them.
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,12 @@ from steps.model.spec import FeatureSpec
 from steps.models import save_model
 from steps.oof import OOF_FILE, encode_oof
 from steps.progress import Advance
-from steps.recipe import Choice, Followed, Recipe, all_cores, choose, fit_members
+from steps.recipe import Choice, Recipe, all_cores, follow
 from steps.table import SampleTable
 from steps.votes import encode_predictor
 
-STEPS = 7
-"""Advances of a training's bar: one for each fold, one for the choice, one for the model."""
+STEPS = 6
+"""Advances of a training's bar: one for each fold, one for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,18 @@ def problem_of(
 def fit(problem: Problem, recipe: Recipe, advance: Advance) -> Fitted:
     """Measure the recipe, then follow it on all samples. Same samples, same bytes, unless a search runs."""
     recipe = replace(recipe, search_seconds=_share(recipe.search_seconds))
-    evaluation = evaluate(problem.table, problem.part, problem.split, problem.classes, recipe, advance)
-    choice = choose(problem.part, recipe, threads=all_cores())
-    advance(1)
-    followed = Followed(choice, fit_members(problem.part, recipe, choice, choice.weights))
-    advance(1)
+    with ThreadPoolExecutor(1) as beside:  # the folds leave a core idle at the end
+        following = beside.submit(follow, problem.part, recipe)
+        evaluation = evaluate(problem.table, problem.part, problem.split, problem.classes, recipe, advance)
+        followed = following.result()
+        advance(1)
     learner, model_bytes = encode_predictor(followed, problem.part.features.shape[1], problem.part.classes)
-    return Fitted(learner, model_bytes, choice, evaluation)
+    return Fitted(learner, model_bytes, followed.choice, evaluation)
 
 
 def _share(seconds: float) -> float:
-    """What each search gets of a time budget: the folds search side by side, then the model's own choice does."""
-    return seconds / (1 + FOLDS / all_cores())
+    """What each search gets of a time budget: those of the folds and of the model share the cores."""
+    return seconds * all_cores() / (FOLDS + 1)
 
 
 def lonely_classes(problem: Problem) -> tuple[str, ...]:
