@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.mlflow_server import MlflowServer, mlflow_server
-from tests.postgres_server import PostgresServer, postgres_server
 from tests.postgis_server import PostgisServer, postgis_server
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.s3_server import S3Server, s3_server
 
 
