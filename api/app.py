@@ -21,6 +21,7 @@ from api.metrics import counted
 from api.problems import HANDLERS
 from api.reconcile import Reconciler
 from api.routes import access, aois, choices, health, jobs, quotes, stac
+from api.routes.page import list_page_baselines
 from api.settings import ApiSettings
 from steps.errors import TryAgainError
 
@@ -34,7 +35,7 @@ _TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "
 def make_app(context: Context, page: Path | None = None, *, reconcile: bool = True) -> Litestar:
     """The API over a context, and the web page where its files are."""
     settings = context.settings
-    handlers: list[Any] = [_api(settings)]
+    handlers: list[Any] = [_api(settings), list_page_baselines]
     if page is not None:
         handlers.append(create_static_files_router(path="/", directories=[page], html_mode=True))
     app = Litestar(

@@ -1,0 +1,37 @@
+import { create } from "zustand";
+import { fetchBaselines, type Baseline } from "./catalog";
+
+interface BaselineState {
+  readonly status: "loading" | "ready" | "failed";
+  readonly baselines: readonly Baseline[];
+  /** Whether the map shows a baseline. */
+  readonly visible: boolean;
+  /** The year that is painted; it follows the year asked for. */
+  readonly painted: number | null;
+  /** Years whose tiles are here. */
+  readonly warm: ReadonlySet<number>;
+  readonly failed: number | null;
+  readonly load: () => Promise<void>;
+}
+
+export const useBaselines = create<BaselineState>()((set) => ({
+  status: "loading",
+  baselines: [],
+  visible: true,
+  painted: null,
+  warm: new Set(),
+  failed: null,
+  load: async () => {
+    set({ status: "loading" });
+    try {
+      set({ baselines: await fetchBaselines(AbortSignal.timeout(20_000)), status: "ready" });
+    } catch {
+      set({ status: "failed" });
+    }
+  },
+}));
+
+/** The year to show: the one asked for where there is one, else the newest. */
+export function chosenBaseline(baselines: readonly Baseline[], year: number | null): Baseline | undefined {
+  return baselines.find((one) => one.year === year) ?? baselines.at(-1);
+}

@@ -1,0 +1,2 @@
+export { AreaPanel } from "./AreaPanel";
+export { AreaTools } from "./AreaTools";

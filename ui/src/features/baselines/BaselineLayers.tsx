@@ -1,0 +1,38 @@
+import { useEffect, useState } from "react";
+import { chosenBaseline, useBaselines } from "@/baseline/store";
+import { useMap } from "@/map/context";
+import { useView } from "@/view/store";
+import { YearStack } from "./yearStack";
+
+/** Keeps the year asked for on the map. */
+export function BaselineLayers() {
+  const map = useMap();
+  const baselines = useBaselines((state) => state.baselines);
+  const visible = useBaselines((state) => state.visible);
+  const painted = useBaselines((state) => state.painted);
+  const year = useView((view) => chosenBaseline(baselines, view.year)?.year);
+  const palette = useView((view) => view.palette);
+  const [stack, setStack] = useState<YearStack | null>(null);
+  useEffect(() => {
+    if (map === null || baselines.length === 0) return undefined;
+    const made = new YearStack(map, baselines, {
+      onPainted: (shown) => useBaselines.setState({ painted: shown, failed: null }),
+      onWarm: (warm) => useBaselines.setState({ warm }),
+      onFailed: (failed) => useBaselines.setState({ failed }),
+    });
+    // The map is foreign: its layers exist from here on.
+    // eslint-disable-next-line react-hooks/set-state-in-effect
+    setStack(made);
+    return () => made.remove();
+  }, [map, baselines]);
+  useEffect(() => {
+    if (map === null || baselines.length === 0 || useView.getState().camera !== null) return;
+    const bounds = baselines.at(-1)?.bounds;
+    if (bounds) map.fitBounds([...bounds], { duration: 0, padding: 0 });
+  }, [map, baselines]);
+  useEffect(() => {
+    if (year !== undefined) void stack?.show(year, palette);
+  }, [stack, year, palette]);
+  useEffect(() => stack?.setVisible(visible), [stack, visible, painted]);
+  return null;
+}

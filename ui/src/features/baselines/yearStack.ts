@@ -1,0 +1,130 @@
+import type { Map as MapLibre, MapSourceDataEvent } from "maplibre-gl";
+import type { Baseline } from "@/baseline/catalog";
+import { DYNAMIC_WORLD, inPalette, paletteOf, type PaletteName } from "@/legend/dynamicWorld";
+import { SLOTS } from "@/map/basemap";
+import { cogTiles } from "@/map/drawn";
+import { ask } from "@/raster/client";
+
+export interface StackEvents {
+  readonly onPainted: (year: number) => void;
+  readonly onWarm: (years: ReadonlySet<number>) => void;
+  readonly onFailed: (year: number) => void;
+}
+
+/**
+ * A layer a year, of which one is opaque. A year becomes opaque only when all its tiles in view are there, and the one
+ * before stays until then: no flash. Its neighbours are loaded, transparent, as soon as it is.
+ */
+export class YearStack {
+  #shown: string | null = null;
+  #wanted: string | null = null;
+  #readable = new Map<string, boolean>();
+
+  constructor(private readonly map: MapLibre, private readonly baselines: readonly Baseline[], private readonly events: StackEvents) {
+    map.on("sourcedata", this.#onData);
+  }
+
+  /** Show a year in a palette, as soon as it is loaded. */
+  async show(year: number, palette: PaletteName): Promise<void> {
+    const baseline = this.baselines.find((one) => one.year === year);
+    if (baseline === undefined) return;
+    const id = layerId(year, palette);
+    this.#wanted = id;
+    if (!(await this.#ensure(baseline, palette))) {
+      this.events.onFailed(year);
+      return;
+    }
+    if (this.#wanted !== id) return;
+    this.map.setLayoutProperty(id, "visibility", "visible");
+    this.#swapWhenLoaded();
+  }
+
+  setVisible(visible: boolean): void {
+    for (const id of this.#layers()) {
+      if (id === this.#shown) this.map.setPaintProperty(id, "raster-opacity", visible ? 1 : 0);
+    }
+  }
+
+  remove(): void {
+    this.map.off("sourcedata", this.#onData);
+    for (const id of this.#layers()) {
+      this.map.removeLayer(id);
+      this.map.removeSource(id);
+    }
+  }
+
+  #onData = (event: MapSourceDataEvent) => {
+    if (event.sourceId === this.#wanted) this.#swapWhenLoaded();
+    else if (event.sourceId.startsWith(PREFIX)) this.#tellWarm();
+  };
+
+  #swapWhenLoaded(): void {
+    const id = this.#wanted;
+    if (id === null || id === this.#shown || !this.map.getLayer(id) || !this.map.isSourceLoaded(id)) return;
+    this.map.setPaintProperty(id, "raster-opacity", 1);
+    if (this.#shown !== null && this.map.getLayer(this.#shown)) this.map.setPaintProperty(this.#shown, "raster-opacity", 0);
+    this.#shown = id;
+    this.events.onPainted(yearOf(id));
+    void this.#warmNeighbours(yearOf(id), paletteNameOf(id));
+  }
+
+  async #warmNeighbours(year: number, palette: PaletteName): Promise<void> {
+    const at = this.baselines.findIndex((one) => one.year === year);
+    const near = [this.baselines[at + 1], this.baselines[at - 1], this.baselines[at + 2]].filter((one) => one !== undefined);
+    const kept = new Set([layerId(year, palette), ...near.map((one) => layerId(one.year, palette))]);
+    for (const one of near) await this.#ensure(one, palette);
+    for (const id of this.#layers()) {
+      this.map.setLayoutProperty(id, "visibility", kept.has(id) || id === this.#wanted ? "visible" : "none");
+    }
+    this.#tellWarm();
+  }
+
+  #tellWarm(): void {
+    const warm = this.#layers().filter((id) => this.map.getLayoutProperty(id, "visibility") === "visible" && this.map.isSourceLoaded(id));
+    this.events.onWarm(new Set(warm.map(yearOf)));
+  }
+
+  /** Adds the layer of a year; false when neither its file nor tiles of it can be had. */
+  async #ensure(baseline: Baseline, palette: PaletteName): Promise<boolean> {
+    const id = layerId(baseline.year, palette);
+    const readable = await this.#isReadable(baseline);
+    if (!readable && baseline.tiles.length === 0) return false;
+    if (this.map.getLayer(id)) return true;
+    const tiles = readable && baseline.cog !== null ? [cogTiles(id, classes(baseline.cog, palette))] : [...baseline.tiles];
+    this.map.addSource(id, { type: "raster", tiles, tileSize: 512, bounds: [...baseline.bounds], maxzoom: 17 });
+    const paint = { "raster-resampling": "nearest", "raster-fade-duration": 0, "raster-opacity": 0, "raster-opacity-transition": { duration: 0 } } as const;
+    this.map.addLayer({ id, type: "raster", source: id, paint }, SLOTS.rasters);
+    return true;
+  }
+
+  async #isReadable({ cog }: Baseline): Promise<boolean> {
+    if (cog === null) return false;
+    const known = this.#readable.get(cog);
+    if (known !== undefined) return known;
+    const readable = await ask<"open">({ kind: "open", href: cog }).then(() => true, () => false);
+    if (readable) this.#readable.set(cog, true);
+    return readable;
+  }
+
+  #layers(): string[] {
+    return this.map.getLayersOrder().filter((id) => id.startsWith(PREFIX));
+  }
+}
+
+const PREFIX = "baseline-";
+
+function classes(href: string, palette: PaletteName) {
+  return { kind: "classes", href, palette: paletteOf(inPalette(DYNAMIC_WORLD, palette)) } as const;
+}
+
+function layerId(year: number, palette: PaletteName): string {
+  return `${PREFIX}${year}-${palette}`;
+}
+
+function yearOf(id: string): number {
+  return Number(id.slice(PREFIX.length).split("-")[0]);
+}
+
+function paletteNameOf(id: string): PaletteName {
+  return id.endsWith("safe") ? "safe" : "official";
+}

@@ -1,0 +1,20 @@
+import type { Schemas } from "@/api/client";
+import { day, km2, strings } from "@/strings";
+import { useView } from "@/view/store";
+import { Outline } from "./Outline";
+
+/** One map of the history. */
+export function JobRow({ job }: { readonly job: Schemas["JobView"] }) {
+  const set = useView((view) => view.set);
+  const name = job.name || job.id;
+  return (
+    <button type="button" className="pick" aria-label={strings.history.open(name)} onClick={() => set({ job: job.id })}>
+      <Outline job={job.id} />
+      <span className="grow">
+        <strong className="clip" style={{ display: "block" }}>{name}</strong>
+        <span className="hint">{day(job.created)} · {km2(job.area_km2)}</span>
+      </span>
+      <span className="badge">{strings.job.phases[job.phase]}</span>
+    </button>
+  );
+}

@@ -1,0 +1,34 @@
+import type { Schemas } from "@/api/client";
+import { useJob } from "@/job/store";
+import { duration, strings } from "@/strings";
+import { tally } from "./tally";
+import { useTileHere } from "./useTileHere";
+
+/** How far a job is, and the tile under the pointer. */
+export function Progress({ job }: { readonly job: Schemas["JobView"] }) {
+  const { tiles, moved } = useJob();
+  const { done, failed, total } = tally(tiles, moved);
+  const here = useTileHere();
+  const left = job.phase === "queued" && job.queue ? strings.job.ahead(job.queue.jobs_ahead) : leftText(job, total);
+  return (
+    <div className="stack stack-tight">
+      <div className="bar" role="progressbar" aria-label={strings.job.title} aria-valuemin={0} aria-valuemax={total} aria-valuenow={done + failed}>
+        <span style={{ width: `${total > 0 ? ((done + failed) / total) * 100 : 0}%` }} />
+      </div>
+      <p className="row hint">
+        <span className="grow">{total > 0 ? strings.job.tiles(done, total) : strings.job.phases[job.phase]}{failed > 0 && `, ${strings.job.failedTiles(failed)}`}</span>
+        <span>{left}</span>
+      </p>
+      {here && (
+        <p className="hint" aria-live="polite">
+          {strings.job.tile(here.tile)}: {strings.job.tilePhases[here.phase]}{here.reason !== "" && ` (${here.reason})`}{here.seconds > 0 && `, ${strings.job.seconds(here.seconds)}`}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function leftText(job: Schemas["JobView"], total: number): string {
+  if (total === 0) return strings.job.planning;
+  return job.seconds_left === null || job.seconds_left === undefined ? strings.job.leftUnknown : strings.job.left(duration(job.seconds_left));
+}

@@ -1,0 +1,42 @@
+import type { ExpressionSpecification, GeoJSONSource, Map as MapLibre } from "maplibre-gl";
+import { useEffect, useRef } from "react";
+import { isPublished } from "@/job/follow";
+import { useJob } from "@/job/store";
+import { SLOTS } from "@/map/basemap";
+import { useMap } from "@/map/context";
+
+const SOURCE = "tiles";
+const EMPTY = { type: "FeatureCollection" as const, features: [] };
+const COLOURS: ExpressionSpecification = [
+  "match", ["coalesce", ["feature-state", "phase"], "queued"],
+  "running", "#e8b14c", "succeeded", "#2f8f5b", "failed", "#c4281b", "#7d8579",
+];
+
+/** The job's tiles on the map; a tile that moves on is a change of state of one feature, not of the source. */
+export function TileLayer() {
+  const map = useMap();
+  const { job, tiles, moved } = useJob();
+  const told = useRef<ReadonlyMap<string, unknown>>(new Map());
+  const hidden = job !== null && isPublished(job.phase);
+  useEffect(() => {
+    if (map === null) return;
+    addLayers(map);
+    void map.getSource<GeoJSONSource>(SOURCE)?.setData(hidden || tiles === null ? EMPTY : (tiles as unknown as GeoJSON.FeatureCollection));
+    for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { phase: properties.phase });
+  }, [map, tiles, hidden]);
+  useEffect(() => {
+    if (map === null) return;
+    for (const [tile, state] of moved) {
+      if (told.current.get(tile) !== state) map.setFeatureState({ source: SOURCE, id: tile }, { phase: state.phase });
+    }
+    told.current = moved;
+  }, [map, moved]);
+  return null;
+}
+
+function addLayers(map: MapLibre): void {
+  if (map.getSource(SOURCE)) return;
+  map.addSource(SOURCE, { type: "geojson", data: EMPTY, promoteId: "tile" });
+  map.addLayer({ id: "tiles-fill", type: "fill", source: SOURCE, paint: { "fill-color": COLOURS, "fill-opacity": 0.32 } }, SLOTS.outlines);
+  map.addLayer({ id: "tiles-line", type: "line", source: SOURCE, paint: { "line-color": COLOURS, "line-width": 1.5 } }, SLOTS.outlines);
+}

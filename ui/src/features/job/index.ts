@@ -1,0 +1,2 @@
+export { JobPanel } from "./JobPanel";
+export { TileLayer } from "./TileLayer";

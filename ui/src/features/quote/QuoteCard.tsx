@@ -1,0 +1,53 @@
+import { useState } from "react";
+import { useFetched } from "@/api/useFetched";
+import { Fact } from "@/kit/Fact";
+import { Note } from "@/kit/Note";
+import { spell } from "@/season/presets";
+import { count, duration, megabytes, strings } from "@/strings";
+import { encodeArea } from "@/view/polyline";
+import { useView } from "@/view/store";
+import { DaysChart } from "./DaysChart";
+import { fetchQuote, submitQuote, type Order } from "./order";
+
+const SETTLE_MS = 400;
+
+/** What the run takes, beside the button that starts it. */
+export function QuoteCard({ order }: { readonly order: Order }) {
+  const key = [encodeArea(order.area), order.name, spell(order.season), order.model, order.catalog].join(" ");
+  const quote = useFetched(key, (signal) => fetchQuote(order, signal), SETTLE_MS);
+  const [submitting, setSubmitting] = useState(false);
+  const [refused, setRefused] = useState("");
+  const set = useView((view) => view.set);
+  if (quote.error) return <Note tone="bad" action={<button type="button" className="button" onClick={quote.again}>{strings.app.retry}</button>}>{quote.error.message}</Note>;
+  if (quote.data === undefined || quote.loading) return <p className="row hint" role="status"><span className="spinner" />{strings.order.quoting}</p>;
+  const { id, cost, queue, warnings } = quote.data;
+  const submit = async () => {
+    setSubmitting(true);
+    setRefused("");
+    try {
+      set({ job: (await submitQuote(id)).id, panel: "maps" });
+    } catch (error) {
+      setRefused(error instanceof Error ? error.message : strings.app.noApi);
+      setSubmitting(false);
+    }
+  };
+  return (
+    <section className="stack" aria-label={strings.order.quote}>
+      <dl className="facts">
+        <Fact name={strings.area.tiles}>{count(cost.tiles)}</Fact>
+        <Fact name={strings.order.time}>{duration(cost.seconds)}</Fact>
+        <Fact name={strings.order.reads}>{megabytes(cost.read_mb)}</Fact>
+        <Fact name={strings.order.stores}>{megabytes(cost.store_mb + cost.output_mb)}</Fact>
+      </dl>
+      <p className="hint">
+        {strings.order.tiles(cost.tiles, cost.stored)} · {strings.order.scenes(cost.scenes, cost.days.length)} · {strings.job.ahead(queue.jobs_ahead)}
+      </p>
+      <DaysChart days={cost.days} season={order.season} />
+      {warnings.map((text) => <Note key={text} tone="warn">{text}</Note>)}
+      {refused !== "" && <Note tone="bad">{refused}</Note>}
+      <button type="button" className="button button-primary" disabled={submitting} onClick={() => void submit()}>
+        {submitting ? strings.order.submitting : strings.order.submit}
+      </button>
+    </section>
+  );
+}

@@ -1,0 +1,3 @@
+export { ResultLayer } from "./ResultLayer";
+export { ResultPanel } from "./ResultPanel";
+export { Swipe } from "./Swipe";

@@ -1,0 +1,36 @@
+import { Map as MapLibre, setWorkerUrl } from "maplibre-gl";
+import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
+import "maplibre-gl/dist/maplibre-gl.css";
+import { strings } from "@/strings";
+import type { Theme } from "@/theme/theme";
+import type { Camera } from "@/view/store";
+import { basemapStyle } from "./basemap";
+import { addRasterProtocols } from "./protocol";
+
+setWorkerUrl(workerUrl);
+addRasterProtocols();
+
+/** Southern Africa. */
+const START: Camera = [27, -20, 4];
+
+/** A map without rotation: north is up, so that views can be compared. */
+export function createMap(container: HTMLElement, theme: Theme, camera: Camera | null): MapLibre {
+  const [lon, lat, zoom] = camera ?? START;
+  const map = new MapLibre({
+    container,
+    style: basemapStyle(theme),
+    center: [lon, lat],
+    zoom,
+    attributionControl: false,
+    dragRotate: false,
+    pitchWithRotate: false,
+    touchPitch: false,
+    fadeDuration: 0,
+    maxZoom: 19,
+    maxTileCacheSize: 200,
+    locale: { "Map.Title": strings.map.label },
+  });
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  return map;
+}

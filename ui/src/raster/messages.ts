@@ -1,0 +1,36 @@
+import type { Bounds } from "./lattice";
+
+/** What the raster worker can be asked for. `palette` holds 256 colours as little-endian RGBA words. */
+export type Question =
+  | { readonly kind: "open"; readonly href: string }
+  | { readonly kind: "tile"; readonly href: string; readonly z: number; readonly x: number; readonly y: number; readonly palette: Uint32Array }
+  | { readonly kind: "change-tile"; readonly href: string; readonly other: string; readonly z: number; readonly x: number; readonly y: number; readonly colour: number }
+  | { readonly kind: "value"; readonly href: string; readonly lon: number; readonly lat: number }
+  | { readonly kind: "counts"; readonly href: string; readonly bounds: Bounds }
+  | { readonly kind: "matrix"; readonly href: string; readonly other: string; readonly bounds: Bounds };
+
+/** Points of the equal-area lattice by value; `total` is how many there were. */
+export interface Counts {
+  readonly byValue: readonly number[];
+  readonly nodata: number;
+  readonly total: number;
+}
+
+/** Points by value in the first raster (row) and in the other (column), 256 x 256; those with both values only. */
+export interface Matrix {
+  readonly counts: Uint32Array;
+  readonly total: number;
+}
+
+export interface Answers {
+  readonly open: null;
+  readonly tile: ImageBitmap;
+  readonly "change-tile": ImageBitmap;
+  readonly value: number | null;
+  readonly counts: Counts;
+  readonly matrix: Matrix;
+}
+
+export type Kind = Question["kind"];
+export type Asked = { readonly id: number } & ({ readonly question: Question } | { readonly cancel: true });
+export type Answered = { readonly id: number } & ({ readonly answer: Answers[Kind] } | { readonly error: string });

@@ -1,0 +1,77 @@
+import { openCog } from "./cog";
+import { equalAreaLattice, tileLattice, type Bounds } from "./lattice";
+import type { Answered, Answers, Asked, Counts, Kind, Matrix, Question } from "./messages";
+import { differences, paint } from "./paint";
+import { sample, valueAt } from "./sample";
+
+const TILE = 512;
+const LATTICE: readonly [number, number] = [480, 360];
+const cancelled = new Set<number>();
+
+async function answer(question: Question): Promise<Answers[Kind]> {
+  const cog = await openCog(question.href);
+  switch (question.kind) {
+    case "open":
+      return null;
+    case "tile":
+      return paint(await sample(cog, tileLattice(question.z, question.x, question.y, TILE)), question.palette, TILE);
+    case "value":
+      return (await valueAt(cog, question.lon, question.lat)) ?? null;
+    case "counts":
+      return count(await sample(cog, equalAreaLattice(question.bounds, ...LATTICE)), cog.nodata);
+    case "change-tile":
+      return changeTile(question);
+    case "matrix":
+      return matrix(question.href, question.other, question.bounds);
+  }
+}
+
+async function changeTile(question: Extract<Question, { kind: "change-tile" }>): Promise<ImageBitmap> {
+  const lattice = tileLattice(question.z, question.x, question.y, TILE);
+  const [first, second] = await Promise.all([openCog(question.href), openCog(question.other)]);
+  const [ours, theirs] = await Promise.all([sample(first, lattice), sample(second, lattice)]);
+  const palette = new Uint32Array(256);
+  palette[1] = question.colour;
+  return paint(differences(ours, theirs, [first.nodata, second.nodata]), palette, TILE);
+}
+
+function count(values: Uint8Array, nodata: number): Counts {
+  const byValue = new Array<number>(256).fill(0);
+  for (const value of values) byValue[value] = (byValue[value] as number) + 1;
+  return { byValue, nodata, total: values.length };
+}
+
+async function matrix(href: string, other: string, bounds: Bounds): Promise<Matrix> {
+  const lattice = equalAreaLattice(bounds, ...LATTICE);
+  const [first, second] = await Promise.all([openCog(href), openCog(other)]);
+  const [ours, theirs] = await Promise.all([sample(first, lattice), sample(second, lattice)]);
+  const counts = new Uint32Array(256 * 256);
+  ours.forEach((value, i) => {
+    const found = theirs[i] as number;
+    if (value === first.nodata || found === second.nodata) return;
+    counts[value * 256 + found] = (counts[value * 256 + found] as number) + 1;
+  });
+  return { counts, total: ours.length };
+}
+
+async function serve(id: number, question: Question): Promise<void> {
+  await Promise.resolve();
+  if (cancelled.delete(id)) return;
+  try {
+    const found = await answer(question);
+    const moved = found instanceof ImageBitmap ? [found] : [];
+    send({ id, answer: found }, moved);
+  } catch (error) {
+    send({ id, error: error instanceof Error ? error.message : String(error) }, []);
+  }
+  cancelled.delete(id);
+}
+
+function send(message: Answered, moved: Transferable[]): void {
+  self.postMessage(message, { transfer: moved });
+}
+
+self.addEventListener("message", ({ data }: MessageEvent<Asked>) => {
+  if ("cancel" in data) cancelled.add(data.id);
+  else void serve(data.id, data.question);
+});

@@ -1,0 +1,31 @@
+/** First and last day, both inclusive, ISO dates. */
+export interface Season {
+  readonly start: string;
+  readonly end: string;
+}
+
+export interface Preset extends Season {
+  readonly kind: "summer" | "winter" | "year";
+  /** Of the first day. */
+  readonly year: number;
+}
+
+/** Seasons of Southern Africa that have ended, the newest first: rain-fed summers, irrigated winters, whole years. */
+export function presets(today: string, years = 4): readonly Preset[] {
+  const last = Number(today.slice(0, 4));
+  const all = Array.from({ length: years + 2 }, (_, i) => last - i).flatMap(seasonsOf);
+  return all.filter(({ end }) => end < today).toSorted((a, b) => (a.end < b.end ? 1 : -1)).slice(0, years * 3);
+}
+
+export function spell({ start, end }: Season): string {
+  return `${start}/${end}`;
+}
+
+function seasonsOf(year: number): Preset[] {
+  const lastOfApril = `${year + 1}-04-30`;
+  return [
+    { kind: "summer", year, start: `${year}-10-01`, end: lastOfApril },
+    { kind: "winter", year, start: `${year}-05-01`, end: `${year}-09-30` },
+    { kind: "year", year, start: `${year}-10-01`, end: `${year + 1}-09-30` },
+  ];
+}

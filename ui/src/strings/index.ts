@@ -1,0 +1,2 @@
+export { en as strings } from "./en";
+export * from "./format";

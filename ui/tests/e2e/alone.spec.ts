@@ -1,0 +1,113 @@
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { expect, test } from "./page";
+
+const CORNERS = "31.02, -17.80\n31.10, -17.81\n31.11, -17.87\n31.04, -17.88";
+const SHOTS = "test-results/screens";
+
+async function open(page: Page, hash = ""): Promise<void> {
+  await page.route("**/api/**", (route) => route.abort());
+  await page.goto(`/${hash}`);
+  await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+}
+
+async function paste(page: Page, text: string): Promise<void> {
+  await page.getByRole("button", { name: "Paste coordinates" }).click();
+  await page.getByLabel(/GeoJSON, WKT/).fill(text);
+  await page.getByRole("button", { name: "Use it" }).click();
+}
+
+/** How many different colours a map's picture has in its middle. */
+async function middleColours(page: Page): Promise<number> {
+  const picture = await page.screenshot({ clip: { x: 500, y: 200, width: 400, height: 300 } });
+  return page.evaluate(async (bytes) => {
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]));
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext("2d");
+    context?.drawImage(bitmap, 0, 0);
+    const words = new Uint32Array(context?.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer ?? new ArrayBuffer(0));
+    return new Set(words).size;
+  }, picture.toString("base64"));
+}
+
+test("baselines are drawn, counted and read with the API blocked", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2020");
+  expect(await middleColours(page)).toBeGreaterThan(4);
+  await expect(page.getByLabel("Land cover")).toContainText("ha");
+  await page.getByTestId("map").click({ position: { x: 640, y: 400 } });
+  await expect(page.getByLabel("Land cover")).toContainText(/Here: (water|trees|grass|crops|shrub and scrub|built|bare)/);
+});
+
+test("a year is switched by keys, and 2015 says that it is not whole", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2016");
+  const slider = page.getByRole("slider", { name: "Year of the baseline" });
+  await slider.press("ArrowLeft");
+  await expect(page.locator('.tick[data-shown="true"]')).toContainText("2015");
+  await expect(slider).toHaveAttribute("aria-valuetext", /2015, from 27 Jun/);
+  await expect(page.getByLabel("Land cover")).toContainText("not a whole year");
+});
+
+test("years play, one after the other", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2019");
+  await page.getByRole("button", { name: "Play the years" }).click();
+  await expect(page.locator('.tick[data-shown="true"]')).toContainText("2021");
+  await page.getByRole("button", { name: "Pause" }).click();
+});
+
+test("a pasted area is measured, kept in the address, and there again after a reload", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12");
+  await paste(page, CORNERS);
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+  await expect(page.getByText("6,159 ha")).toBeVisible();
+  await expect(page).toHaveURL(/aoi=/);
+  await page.reload();
+  await expect(page.getByText("6,159 ha")).toBeVisible();
+});
+
+test("an area that crosses itself is refused in words", async ({ page }) => {
+  await open(page);
+  await paste(page, "31.02, -17.80\n31.10, -17.88\n31.10, -17.80\n31.02, -17.88");
+  await expect(page.getByRole("alert")).toContainText("crosses itself near 31.06");
+  await expect(page.getByRole("button", { name: "Continue" })).toBeDisabled();
+});
+
+test("a rectangle is drawn with two clicks, undone and drawn again", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12");
+  await page.getByRole("button", { name: "Rectangle" }).click();
+  await expect(page.getByText("Click one corner")).toBeVisible();
+  await page.waitForFunction(() => document.querySelector(".maplibregl-canvas")?.closest("div") !== null);
+  await page.waitForTimeout(800);
+  await page.mouse.click(600, 250);
+  await page.mouse.move(700, 330, { steps: 4 });
+  await page.mouse.click(850, 480);
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(page.getByText("Ready to be mapped")).toBeHidden();
+});
+
+test("a file that is dropped becomes the area", async ({ page }) => {
+  await open(page);
+  const geometry = { type: "Polygon", coordinates: [[[31.02, -17.8], [31.1, -17.8], [31.1, -17.88], [31.02, -17.8]]] };
+  await page.locator("input[type=file]").setInputFiles({ name: "north farm.geojson", mimeType: "application/geo+json", buffer: Buffer.from(JSON.stringify(geometry)) });
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+  await expect(page.getByLabel("Name")).toHaveValue("north farm");
+});
+
+for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
+  for (const scheme of ["light", "dark"] as const) {
+    test(`looks right and has no violations at ${width} px, ${scheme}`, async ({ page }) => {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      await open(page, `#at=31.07,-17.84,${width < 500 ? 11 : 12}&year=2020&palette=${scheme === "dark" ? "safe" : "official"}`);
+      await paste(page, CORNERS);
+      await expect(page.getByText("Ready to be mapped")).toBeVisible();
+      await page.waitForTimeout(900);
+      await page.screenshot({ path: `${SHOTS}/area-${width}-${scheme}.png` });
+      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => String(target)).join(" ")}`)).toEqual([]);
+      await page.getByRole("button", { name: "New map" }).click();
+      await expect(page.getByText("The server does not answer")).toBeVisible();
+      await page.screenshot({ path: `${SHOTS}/no-api-${width}-${scheme}.png` });
+    });
+  }
+}
