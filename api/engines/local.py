@@ -121,6 +121,10 @@ class LocalEngine:
             self._spread(msgspec.structs.replace(told, gone=True))
 
     async def _end(self, folder: Path) -> None:
+        """End the process of a work, whoever started it; one of ours may not hold the work's lock yet."""
+        child = self._children.pop(folder.name, None)
+        if child is not None:
+            await _ended(child)
         _ask_to_end(folder, signal.SIGTERM)
         for _ in range(int(_MERCY_SECONDS / _LOOK_SECONDS)):
             if not _is_held(folder):
@@ -170,11 +174,12 @@ class LocalEngine:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
+        self._reap()
         active = []
         for folder in sorted(self._folder.iterdir(), key=_age):
             if folder.name.startswith(".") or self._is_over(folder.name):
                 continue
-            self._tell(await self._advance(folder))
+            self._tell(_advanced(folder))
             if self._told[folder.name].phase not in _FINAL:
                 active.append(folder)
         for folder in active[: self._places]:
@@ -185,15 +190,12 @@ class LocalEngine:
         told = self._told.get(name)
         return told is not None and told.phase in _FINAL
 
-    async def _advance(self, folder: Path) -> Sighting:
-        """Where a work stands, after what its folder asks for was done."""
-        child = self._children.get(folder.name)
-        if child is not None and child.returncode is not None:
-            del self._children[folder.name]
-            self._check_lost(folder, child.returncode)
-        if (folder / _CANCELLED).exists() and not (folder / _OUTCOME).exists() and not _is_held(folder):
-            _write_outcome(folder, _Outcome(phase=Phase.CANCELLED))
-        return _sighting(folder)
+    def _reap(self) -> None:
+        """Processes that have ended are nobody's child any more."""
+        for name, child in list(self._children.items()):
+            if child.returncode is not None:
+                del self._children[name]
+                self._check_lost(self._folder / name, child.returncode)
 
     def _check_lost(self, folder: Path, code: int) -> None:
         """A process that ended without an outcome is started again, but not for ever."""
@@ -225,6 +227,23 @@ class LocalEngine:
     def _spread(self, sighting: Sighting) -> None:
         for queue in self._listeners:
             queue.put_nowait(sighting)
+
+
+def _advanced(folder: Path) -> Sighting:
+    """Where a work stands, after what its folder asks for was done."""
+    if (folder / _CANCELLED).exists() and not (folder / _OUTCOME).exists() and not _is_held(folder):
+        _write_outcome(folder, _Outcome(phase=Phase.CANCELLED))
+    return _sighting(folder)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    """Ask a process and all that it started to end, and insist after a while."""
+    for what in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, what)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), _MERCY_SECONDS)
+            return
 
 
 def _without_secrets(environ: Any) -> dict[str, str]:
