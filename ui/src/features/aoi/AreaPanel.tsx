@@ -17,7 +17,7 @@ export function AreaPanel() {
   const top = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // It answers a promise in new browsers: an effect must not give that back.
-    void top.current?.scrollIntoView({ block: "start" });
+    top.current?.scrollIntoView({ block: "start" });
   }, [area]);
   const shown = draft ?? area;
   return (
