@@ -53,7 +53,8 @@ def classes(entries: tuple[ClassDef, ...]) -> list[ClassView]:
 
 
 def _model(answer: dict[str, Any]) -> ModelView:
-    card, model = msgspec.convert(answer["card"], ModelCard), msgspec.convert(answer["model"], RegisteredModel)
+    card = msgspec.convert(answer["card"], ModelCard, str_keys=True)  # its keys came through JSON
+    model = msgspec.convert(answer["model"], RegisteredModel)
     return ModelView(
         name=model.name,
         version=model.version,

@@ -167,7 +167,7 @@ def _facts(aoi: Aoi) -> Answer:
 _QUESTIONS: dict[str, Callable[[Answer], Any]] = {
     "order": lambda asked: check_order(msgspec.convert(asked["order"], Order)),
     "quote": lambda asked: quote_request(
-        msgspec.convert(asked["request"], MapRequest), asked["store"], bool(asked["probe"])
+        msgspec.convert(asked["request"], MapRequest, str_keys=True), asked["store"], bool(asked["probe"])
     ),
     "plan": lambda asked: describe_plan(asked["job"], asked["store"]),
     "aoi": lambda asked: describe_aoi(asked["document"], asked["name"], asked["max_km2"], asked["max_vertices"]),
