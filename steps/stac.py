@@ -216,7 +216,7 @@ def _processed(plan: Plan, facts: MapFacts) -> dict[str, Any]:
     """Properties of the processing extension."""
     return {
         "processing:level": "L4",
-        "processing:lineage": f"{len(plan.scenes)} scenes of {plan.request.collection} over {len(plan.tiles)} tiles, "
+        "processing:lineage": f"{len(plan.scenes)} scenes over {len(plan.tiles)} tiles, "
         f"classified by {plan.card.name} ({plan.card.learner}); coverage: {facts.coverage.phase}",
         "processing:software": {"geocrop": plan.code_version, "geocrop-pixels": plan.pixel_version}
         | encoder_versions(),
