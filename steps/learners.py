@@ -19,7 +19,7 @@ MAX_THRESHOLDS = 250
 BOOSTING: Mapping[str, Any] = {
     "tree_method": "hist",
     "max_depth": 6,
-    "max_bin": MAX_THRESHOLDS,
+    "max_bin": 128,
     "eta": 0.08,
     "subsample": 0.8,
     "colsample_bynode": 0.3,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.folds import block_side, block_units, buffered, cells, grouped, shuffled
@@ -17,6 +17,7 @@ def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(targets, return_inverse=True)[1], units
 
 
+@settings(deadline=None)
 @given(labelled(), st.integers(2, 5))
 def test_no_unit_is_on_both_sides(samples: tuple[np.ndarray, np.ndarray], most: int) -> None:
     """And every sample is held out once, unless there is one unit only, when nothing is."""
@@ -40,6 +41,7 @@ def test_classes_are_balanced_in_small_folds() -> None:
     assert max(shares) - min(shares) < 0.2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=4, max_size=40), st.floats(1, 3e5))
 def test_nothing_trains_near_what_is_held_out(places: list[tuple[float, float]], distance: float) -> None:
     """No training sample lies nearer than the buffer to one held out, unless the fold would train on nothing."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.learners import Part
@@ -30,6 +30,7 @@ def test_who_knows_more_has_more_say() -> None:
     assert weights[0] > 0.9
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000))
 def test_no_other_weights_are_likelier(seed: int) -> None:
     """Expectation maximisation ends at the maximum."""

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps import reader, samples
@@ -241,6 +241,7 @@ def test_a_scene_that_cannot_be_read_is_left_out(tmp_path: Path, fields: Labels)
     assert one.digest == other.digest
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=30), st.integers(1, 3))
 def test_neighbourhoods_share_no_block(places: set[tuple[int, int]], reach: int) -> None:
     """Every tile is in one group; tiles of two groups are farther apart than the reach, the largest group is first."""

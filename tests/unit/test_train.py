@@ -227,16 +227,17 @@ def test_a_calibrated_confidence_is_right_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     signal = rng.normal(size=3000)
     truth = (rng.random(3000) < 1 / (1 + np.exp(-signal))).astype(np.int64)
-    noise = rng.normal(size=(3000, 6))
+    noise = rng.normal(size=(3000, 12))
     part = Part(
         np.column_stack([signal, noise]).astype(np.float32), truth, np.ones(3000, np.float32), np.arange(3000), 2
     )
-    recipe = Recipe(rounds=(100,), ensemble=False)
+    recipe = Recipe(rounds=(150,), ensemble=False)
     train, held = part.take(np.arange(1500)), part.take(np.arange(1500, 3000))
     made = follow(train, recipe)
     found = made.probabilities(held.features)
     right = found.argmax(axis=1) == held.targets
     plain = made.members[BOOSTING].probabilities(held.features)
     assert made.choice.temperature > 1.2
-    assert abs(found.max(axis=1).mean() - right.mean()) < 0.03
-    assert plain.max(axis=1).mean() - right.mean() > 0.04
+    gap, plain_gap = (said.max(axis=1).mean() - right.mean() for said in (found, plain))
+    assert abs(gap) < 0.05
+    assert plain_gap > 0.04
