@@ -113,7 +113,8 @@ def _client(crew: Crew) -> "Iterator[distributed.Client]":
             memory_limit=f"{crew.memory_mb}MiB",
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # without one it takes port 8787, which another job may have
+            scheduler_kwargs={"dashboard": False},
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
