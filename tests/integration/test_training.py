@@ -91,7 +91,9 @@ def test_labels_become_a_registered_model(
     with (tmp_path / "points.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "class", "lon", "lat"), (700, rows[0][0], 10.0, 50.0)])
         csv.writer(file).writerows((number, *row) for number, row in enumerate(rows))
-    command = with_scenes(land, tmp_path / "points.csv", "--crs", f"EPSG:{land.epsg}", "--legend", str(land.legend))
+    command = with_scenes(
+        land, tmp_path / "points.csv", "--crs", f"EPSG:{land.epsg}", "--legend", str(land.legend), "--quick"
+    )
     assert cli.main(command) == 0
     assert re.search(r"note: \d+ labels gave no sample: row 1 \(id 700\)", capsys.readouterr().out)
     (found,) = list_models(Settings(home=home))
