@@ -157,7 +157,6 @@ def sum_trees(
     masks, bits = aligned(SLOTS * BLOCK // 8).view(np.uint64), aligned(DEPTH * BLOCK // 8).view(np.uint64)
     sums = aligned(classes * BLOCK * 4).view(np.float32)
     bins, numbers = aligned(row_feature.shape[0] * BLOCK), aligned(BLOCK)
-    masks_at, bins_at = np.uintp(masks.ctypes.data), np.uintp(bins.ctypes.data)
     for start in range(0, n, BLOCK):
         stop = min(n, start + BLOCK)
         for r in range(row_feature.shape[0]):
@@ -167,12 +166,13 @@ def sum_trees(
             sums[c * BLOCK : (c + 1) * BLOCK] = base[c]
         for t in range(tree_class.shape[0]):
             for k in range(tree_first[t], tree_first[t + 1]):
+                # An array is freed after its last use, which an address of it is not: addresses are taken in place.
                 compare(
-                    np.uintp(bins_at + np.uintp(node_row[k]) * BLOCK),
+                    np.uintp(np.uintp(bins.ctypes.data) + np.uintp(node_row[k]) * BLOCK),
                     node_threshold[k],
-                    np.uintp(masks_at + np.uintp(node_slot[k]) * (BLOCK // 8)),
+                    np.uintp(np.uintp(masks.ctypes.data) + np.uintp(node_slot[k]) * (BLOCK // 8)),
                 )
-            follow(masks_at, np.uintp(bits.ctypes.data))
+            follow(np.uintp(masks.ctypes.data), np.uintp(bits.ctypes.data))
             c = tree_class[t]
             _add_leaves(bits, numbers, leaves[t], sums[c * BLOCK : (c + 1) * BLOCK])
         for c in range(classes):

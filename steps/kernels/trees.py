@@ -215,7 +215,7 @@ def average_leaves(
     numbers = aligned(BLOCK * 2).view(np.uint16)
     bins = aligned(BLOCKS * rows * BLOCK).reshape(BLOCKS, rows, BLOCK)
     sums = aligned(BLOCKS * BLOCK * wide * 4).view(np.uint32)
-    sums_at, leaves_at, width = np.uintp(sums.ctypes.data), np.uintp(leaves.ctypes.data), np.uintp(4 * wide)
+    leaves_at, width = np.uintp(leaves.ctypes.data), np.uintp(4 * wide)
     for start in range(0, n, BLOCKS * BLOCK):
         stop = min(n, start + BLOCKS * BLOCK)
         blocks = (stop - start + BLOCK - 1) // BLOCK
@@ -228,6 +228,7 @@ def average_leaves(
                 find_leaves(
                     bins[b], node_row[first:last], node_threshold[first:last], bounds[first:last], masks, above, numbers
                 )
+                sums_at = np.uintp(sums.ctypes.data)
                 _add_leaves(numbers, here, np.uintp(sums_at + np.uintp(b * BLOCK) * width), width)
         for i in range(stop - start):
             for c in range(classes):

@@ -327,3 +327,44 @@ def test_a_cpu_without_wide_vectors_says_the_same(tmp_path: Path) -> None:
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code, tmp_path], env={**os.environ, **plain}, check=True, timeout=120)
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy").T, booster.inplace_predict(x, predict_type="margin"))
+
+
+_CROWD = """
+import threading
+import numpy as np
+import xgboost
+from steps.forest import classify, compile_forest
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(800, 6)).astype(np.float32)
+data = xgboost.DMatrix(x, x[:, 0] * x[:, 1] > 0)
+values = np.ascontiguousarray(np.tile(x, (5, 1)).T)
+
+def ask(forest, want, wrong):
+    for _ in range(40):
+        if not np.array_equal(classify(forest, values).probabilities[1], want):
+            wrong.append(1)
+
+for depth in (6, 9):
+    parameters = {"objective": "binary:logistic", "max_depth": depth, "nthread": 1, "verbosity": 0}
+    booster = xgboost.train(parameters, data, 40)
+    forest, wrong = compile_forest(bytes(booster.save_raw("json"))), []
+    want = booster.inplace_predict(np.ascontiguousarray(values.T))
+    crowd = [threading.Thread(target=ask, args=(forest, want, wrong)) for _ in range(6)]
+    [thread.start() for thread in crowd]
+    [thread.join() for thread in crowd]
+    print(type(forest).__name__, len(wrong))
+"""
+
+
+def test_threads_that_share_an_allocator_do_not_disturb_each_other() -> None:
+    """With one arena for all threads, memory that a kernel gave back too early is another thread's at once."""
+    found = subprocess.run(
+        [sys.executable, "-c", _CROWD],
+        env=os.environ | {"MALLOC_ARENA_MAX": "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert found.stdout.split() == ["CompiledForest", "0", "DeepForest", "0"]
