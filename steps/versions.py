@@ -14,7 +14,7 @@ import zlib
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
-PIXEL_VERSION = 1
+PIXEL_VERSION = 2
 """Raise it with every change of ours that changes a pixel."""
 _PIXEL_PACKAGES = ("rasterio", "pyproj", "stackstac", "numpy", "numba", "llvmlite", "xgboost-cpu", "xgboost")
 _BUNDLED = re.compile(r"(?:^|/)(lib(?:gdal|proj)[-.][^/]*)$")
