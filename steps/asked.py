@@ -88,6 +88,7 @@ def _built(arguments: argparse.Namespace, settings: Settings, scratch: Path) -> 
     model = arguments.model
     values = vars(arguments) | {
         "aoi": str(read_aoi_file(arguments.aoi, settings, scratch)),
+        "aoi_layer": "",
         "season": season_text(arguments.season, dt.datetime.now(dt.UTC).date()),
         "model": str(fetch_folder(model, scratch / "named", settings)) if is_reference(model) else model,
         "layer": [f"{name}={raster}" for name, raster in _layers(arguments).items()],

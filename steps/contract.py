@@ -87,6 +87,7 @@ _MAP = (
     Parameter(
         name="aoi", positional=True, metavar="AOI", help="area of interest: GeoJSON, GeoPackage or any vector file"
     ),
+    Parameter(name="aoi-layer", default="", metavar="LAYER", help="layer of the AOI's file, where it has several"),
     _SEASON,
     *_CATALOG,
     Parameter(

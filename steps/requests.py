@@ -20,7 +20,7 @@ from steps.vectors import read_aoi
 
 def build_request(arguments: argparse.Namespace, settings: Settings) -> tuple[MapRequest, ModelCard]:
     """Everything that the arguments of `run` and `quote` say, checked; the model's card with it."""
-    aoi = named(read_aoi(arguments.aoi), arguments.name)
+    aoi = named(read_aoi(arguments.aoi, layer=arguments.aoi_layer or None), arguments.name)
     season = season_of(arguments.season)
     options = _options(arguments)
     ref, card = resolve(arguments.model, settings)
