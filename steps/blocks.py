@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from steps.errors import GeoCropError, ReadError, SceneError, UsageError
+from steps.errors import GeoCropError, ReadError, SceneError, TryAgainError, UsageError
 from steps.model.job import Plan, SceneFault
 from steps.model.scene import SCL
 from steps.placement import Lattice, reach, tile_lattice
@@ -177,4 +177,9 @@ def _refuse(faults: list[GeoCropError], plan: Plan, *, everything: bool) -> None
 
 
 def _fault(error: GeoCropError) -> SceneFault:
-    return SceneFault(scene=getattr(error, "scene", ""), href=getattr(error, "href", ""), error=error.what)
+    return SceneFault(
+        scene=getattr(error, "scene", ""),
+        href=getattr(error, "href", ""),
+        error=error.what,
+        may_pass=isinstance(error, TryAgainError),
+    )

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.gate import judge
+from steps.gate import failure, judge
 from steps.model.grid import TileId
 from steps.model.job import Coverage, MapOptions, Phase, Reason, SceneFault
 
@@ -65,6 +65,12 @@ def test_more_mapped_is_never_worse(pixels: dict[Reason, int], least: float, mor
     better = {**pixels, Reason.MAPPED: pixels.get(Reason.MAPPED, 0) + more}
     before, after = (order.index(verdict(each, min_coverage=least).phase) for each in (pixels, better))
     assert after >= before
+
+
+@pytest.mark.parametrize(("reason", "code"), [(Reason.READ_ERROR, 75), (Reason.BAD_SCENE, 65), (Reason.NO_SCENES, 65)])
+def test_only_what_may_pass_is_tried_again(reason: Reason, code: int):
+    """A job without a map is worth another try where scenes could not be reached, not where they are broken."""
+    assert failure("any-job", verdict({reason: 9}), {}).exit_code == code
 
 
 def test_every_unmapped_tile_has_its_reason():
