@@ -23,7 +23,7 @@ from steps.errors import GeoCropError, LabelError, ReadError, SceneError, StoreE
 from steps.labels import Labels, TileLabels
 from steps.local import Crew, on_cluster
 from steps.model.digest import digest
-from steps.model.grid import TileId
+from steps.model.grid import TileGrid, TileId
 from steps.model.job import Plan, TileJob
 from steps.progress import Advance
 from steps.reader import Supply, process_supply
@@ -220,18 +220,22 @@ def _made(job: TileJob, pixels: Pixels, means: _Means) -> SampleTable:
     return joined(parts)
 
 
-def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
-    grid, tile = job.grid, job.tile
+def centres(grid: TileGrid, tile: TileId, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
+    """float64 (n) x and y of pixels' centres, in the grid's CRS."""
     a, _, c, _, e, f = grid.transform(tile)
-    x, y = c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
-    places = Transformer.from_crs(grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
+    return c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
+
+
+def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
+    x, y = centres(job.grid, job.tile, pixels)
+    places = Transformer.from_crs(job.grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
     return SampleTable(
         names=job.card.spec.feature_names,
         features=features,
         codes=pixels.codes,
         groups=pixels.groups,
         places=np.stack(places, axis=1),
-        ids=sample_ids(np.full(len(x), grid.epsg), x, y),
+        ids=sample_ids(np.full(len(x), job.grid.epsg), x, y),
     )
 
 
