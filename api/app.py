@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Response, Router
 from litestar.config.cors import CORSConfig
@@ -121,12 +122,12 @@ _UPLOAD = "/aois/convert"
 
 def _finished(settings: ApiSettings) -> Any:
     """Every answer's last touch: security headers, and the state of the rate limit."""
-    tiler, s3 = settings.tiler_url, settings.s3_public_url
+    tiler, s3, basemap = settings.tiler_url, settings.s3_public_url, _origin(settings.basemap_url)
     policy = "; ".join(
         (
             "default-src 'self'",
-            f"img-src 'self' data: blob: {tiler} {s3}".strip(),
-            f"connect-src 'self' {tiler} {s3}".strip(),
+            f"img-src 'self' data: blob: {tiler} {s3} {basemap}".strip(),
+            f"connect-src 'self' {tiler} {s3} {basemap}".strip(),
             "worker-src 'self' blob:",
             "style-src 'self' 'unsafe-inline'",
             "object-src 'none'",
@@ -151,6 +152,11 @@ def _finished(settings: ApiSettings) -> Any:
         return response
 
     return finish
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _lifespan(context: Context, *, reconcile: bool) -> Any:

@@ -39,6 +39,8 @@ class Pinned(msgspec.Struct, frozen=True, kw_only=True):
     bbox: tuple[float, float, float, float]
     area_km2: float
     probe: bool = True
+    name: str = ""
+    """As given; the request's own is a slug."""
 
 
 # -- quotes --------------------------------------------------------------------------------------------------------
@@ -54,7 +56,7 @@ async def price(context: Context, who: Principal, order: MapOrder) -> QuoteView:
     async with context.database.write() as connection:
         view = QuoteView(
             id=new_id(12),
-            name=pinned.request.aoi.name,
+            name=pinned.name or pinned.request.aoi.name,
             season=order.season,
             model=_model_name(pinned.request),
             cost=msgspec.convert({**answer, "days": answer["dates"]}, Cost),
@@ -174,7 +176,7 @@ def _new_job(who: Principal, pinned: Pinned, submission: str | None, fingerprint
     return JobRow(
         id=job,
         owner=who.owner,
-        name=request.aoi.name,
+        name=pinned.name or request.aoi.name,
         work=work_name(job, 1),
         season_start=request.season.start.isoformat(),
         season_end=request.season.end.isoformat(),
@@ -223,7 +225,7 @@ async def pin(context: Context, who: Principal, order: MapOrder) -> Pinned:
         "max_vertices": allowed.max_vertices,
     }
     answer = await context.desk.ask("order", order=asked)
-    pinned = msgspec.convert({**answer, "probe": options.probe}, Pinned)
+    pinned = msgspec.convert({**answer, "probe": options.probe, "name": order.name.strip()}, Pinned)
     if pinned.tiles > allowed.max_tiles:
         raise ProblemError(
             422, f"{pinned.tiles:,} tiles, {allowed.max_tiles:,} are allowed", "draw a smaller area, or larger tiles"

@@ -75,7 +75,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if unknown := sorted(name for name in ours if name not in known):
         raise UsageError(f"unknown variable {unknown[0]}", f"known are {', '.join(sorted(known))}")
     default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
-    values: dict[str, object] = {"home": environ.get("GEOCROP_HOME") or str(default_home)}
+    values: dict[str, object] = {"home": str(Path(environ.get("GEOCROP_HOME") or default_home).absolute())}
     values |= {field: environ[name] for name, field in _VARIABLES.items() if environ.get(name)}
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=lambda _type, text: Path(text))

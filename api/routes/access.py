@@ -136,7 +136,8 @@ async def create_link(job: FromPath[str], data: JSONBody[LinkOrder], context: Sh
     )
     async with context.database.write() as connection:
         await insert_link(connection, link)
-    url = f"{context.settings.public_url.rstrip('/')}/?job={row.id}&link={secret}"
+    # In the fragment, which no server and no log sees.
+    url = f"{context.settings.public_url.rstrip('/')}/#job={row.id}&link={secret}"
     return LinkView(id=link.id, job=row.id, url=url, created=made, expires=link.expires)
 
 
