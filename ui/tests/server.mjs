@@ -5,13 +5,13 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const page = fileURLToPath(new URL("../dist", import.meta.url));
-const data = process.env.GEOCROP_UI_DATA ?? "";
+const data = process.env.UI_DATA ?? "";
 const port = Number(process.env.PORT ?? 4173);
 const bounds = [30.99, -17.92, 31.15, -17.76];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml", ".tif": "image/tiff" };
 
 function baselines() {
-  const years = readdirSync(join(data, "baselines/dynamic-world")).map((name) => Number(name.slice(0, 4)));
+  const years = readdirSync(join(data, "home/store/baselines/dynamic-world")).map((name) => Number(name.slice(0, 4)));
   return years.sort().map((year) => ({
     year,
     partial_from: year === 2015 ? "2015-06-27" : "",
@@ -37,7 +37,7 @@ createServer((request, response) => {
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ baselines: baselines() }));
     return;
   }
-  const file = path.startsWith("/baselines/") ? join(data, path) : join(page, path === "/" ? "index.html" : path);
+  const file = path.startsWith("/baselines/") ? join(data, "home/store", path) : join(page, path === "/" ? "index.html" : path);
   if (existsSync(file) && statSync(file).isFile()) send(request, response, file);
   else response.writeHead(404, { "content-type": "application/problem+json" }).end("{}");
 }).listen(port, "127.0.0.1");

@@ -1,4 +1,4 @@
-import { answered, api, type Schemas } from "@/api/client";
+import { answered, api, withLink, type Schemas } from "@/api/client";
 
 export type Tile = Schemas["TileProperties"];
 
@@ -20,7 +20,7 @@ export function followJob(job: string, after: number, follower: Follower): () =>
   let timer: ReturnType<typeof setTimeout> | undefined;
   const connect = () => {
     if (stopped) return;
-    source = new EventSource(`./api/v1/jobs/${encodeURIComponent(job)}/events?after=${last}`);
+    source = new EventSource(withLink(`./api/v1/jobs/${encodeURIComponent(job)}/events?after=${last}`));
     source.onopen = () => follower.onConnected(true);
     source.onerror = () => {
       source?.close();
