@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Litestar, Response, Router
+from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -38,7 +40,7 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
     settings = context.settings
     handlers: list[Any] = [_api(settings), list_page_baselines]
     if page is not None:
-        handlers.append(create_static_files_router(path="/", directories=[page], html_mode=True))
+        handlers += _files_of(page)
     app = Litestar(
         route_handlers=handlers,
         dependencies={
@@ -51,6 +53,7 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
         before_request=_look(settings),
         after_request=_finished(settings),
         cors_config=_cors(settings),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/api/"]),
         middleware=[counted],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body_mb * 1_000_000,
@@ -74,6 +77,17 @@ def _api(settings: ApiSettings) -> Router:
             *health.handlers,
         ],
     )
+
+
+def _files_of(page: Path) -> list[Any]:
+    """Built files have their content in their names and are kept for ever; the page itself is asked for anew."""
+    kept = CacheControlHeader(max_age=31_536_000, public=True, immutable=True)
+    anew = CacheControlHeader(no_cache=True)
+    assets = page / "assets"
+    root = create_static_files_router(path="/", directories=[page], html_mode=True, cache_control=anew)
+    if not assets.is_dir():
+        return [root]
+    return [create_static_files_router(path="/assets", directories=[assets], name="assets", cache_control=kept), root]
 
 
 def _openapi() -> OpenAPIConfig:

@@ -8,9 +8,13 @@ import { applyTheme } from "@/theme/theme";
 import "@/theme/index.css";
 import { followHash } from "@/view/follow";
 
+/** Addresses of rasters are signed for six hours at least. */
+const BASELINES_MS = 5 * 3_600_000;
+
 applyTheme();
 followHash();
 void useBaselines.getState().load();
+setInterval(() => void useBaselines.getState().load(), BASELINES_MS);
 for (const load of [loadSession, loadConfig]) load().catch(() => undefined);
 
 const root = document.getElementById("root");

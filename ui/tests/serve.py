@@ -1,7 +1,7 @@
 """`geocrop serve` over what make_data.py made, in a home of its own that ends with it.
 
-`serve.py FOLDER PORT` has TiTiler on PORT + 1, and nobody has to sign in; with `--sign-in` an identity provider is on
-PORT + 1 instead.
+`serve.py FOLDER PORT` has TiTiler on PORT + 1, and nobody has to sign in; with `--sign-in` users do, and their identity
+provider is on PORT + 2.
 """
 
 import os
@@ -17,12 +17,11 @@ def serve(folder: Path, port: int, *, sign_in: bool) -> int:
         shutil.copytree(folder / "home", home, dirs_exist_ok=True)
         os.environ["GEOCROP_HOME"] = home
         if sign_in:
-            os.environ.update(_provided(port + 1))
+            os.environ.update(_provided(port + 2))
         from steps.cli import dispatch  # noqa: PLC0415 - settings are read from here on
 
-        tiler = ["--no-tiler"] if sign_in else ["--tiler-port", str(port + 1)]
         catalog = f"demo={folder / 'land/catalog.json'}"
-        return dispatch(["serve", "--port", str(port), *tiler, "--catalog", catalog])
+        return dispatch(["serve", "--port", str(port), "--tiler-port", str(port + 1), "--catalog", catalog])
 
 
 def _provided(port: int) -> dict[str, str]:

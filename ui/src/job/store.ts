@@ -1,10 +1,13 @@
 import { create } from "zustand";
 import { ProblemError, type Schemas } from "@/api/client";
-import { fetchJob, fetchResult, fetchTiles, followJob, isOver, isPublished, type Tile } from "./follow";
+import type { Area } from "@/area/geometry";
+import { fetchArea, fetchJob, fetchResult, fetchTiles, followJob, isOver, isPublished, type Tile } from "./follow";
 
 /** The job that is looked at. */
 interface JobState {
   readonly job: Schemas["JobView"] | null;
+  /** Of the job; null until known. */
+  readonly area: Area | null;
   readonly tiles: Schemas["TileCollection"] | null;
   /** What became of tiles since `tiles` was fetched. */
   readonly moved: ReadonlyMap<string, Tile>;
@@ -15,7 +18,7 @@ interface JobState {
   readonly error: Error | null;
 }
 
-const NOTHING: JobState = { job: null, tiles: null, moved: new Map(), tile: null, result: null, connected: true, error: null };
+const NOTHING: JobState = { job: null, area: null, tiles: null, moved: new Map(), tile: null, result: null, connected: true, error: null };
 const AGAIN_MS = 2_500;
 /** Before its addresses stop working, a result is asked for anew. */
 const EARLY_MS = 60_000;
@@ -68,6 +71,7 @@ class Watch {
   async #start(): Promise<void> {
     const job = await this.#refresh();
     const event = await this.#lay();
+    void this.#bringArea();
     if (this.signal.aborted || isOver(job.phase)) return;
     this.#stop = followJob(this.id, event, {
       onTiles: (tiles) => useJob.setState(({ moved }) => ({ moved: withMoved(moved, tiles) })),
@@ -89,6 +93,12 @@ class Watch {
     const tiles = await fetchTiles(this.id, this.signal);
     useJob.setState({ tiles, moved: new Map() });
     return tiles.event;
+  }
+
+  /** A job that was started elsewhere has none until it is planned. */
+  async #bringArea(): Promise<void> {
+    const area = await fetchArea(this.id, this.signal).catch(() => null);
+    if (!this.signal.aborted) useJob.setState({ area });
   }
 
   async #fetchResult(): Promise<void> {

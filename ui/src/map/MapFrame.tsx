@@ -56,12 +56,18 @@ function startMap(frame: HTMLElement, ready: (map: MapLibre | null) => void): ()
     void addOutlines(map, leaving.signal).catch(() => undefined);
   });
   map.on("moveend", () => rememberCamera(map));
+  window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });
   if (import.meta.env.MODE !== "production" || location.hostname === "127.0.0.1") Object.assign(window, { geocropMap: map });
   return () => {
     leaving.abort();
     ready(null);
     map.remove();
   };
+}
+
+/** What could not be had while the line was down. */
+function refreshRasters(map: MapLibre): void {
+  for (const [id, source] of Object.entries(map.getStyle().sources)) if (source.type === "raster") map.refreshTiles(id);
 }
 
 function rememberCamera(map: MapLibre): void {

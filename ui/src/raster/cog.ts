@@ -1,6 +1,7 @@
-import { fromUrl, getDecoder, type BaseDecoder, type GeoTIFF, type GeoTIFFImage } from "geotiff";
+import { getDecoder, type BaseDecoder, type GeoTIFF, type GeoTIFFImage } from "geotiff";
 import { toPlane, type ToPlane } from "./crs";
 import { Recent } from "./recent";
+import { openTiff } from "./source";
 
 /** One resolution of a COG. */
 export interface Level {
@@ -26,8 +27,6 @@ export interface Cog {
 
 const BLOCKS_KEPT = 192;
 const MASK = 4;
-/** Bytes of one read, and reads kept: the headers of a file take one, instead of a round trip for each of their parts. */
-const READS: NonNullable<Parameters<typeof fromUrl>[1]> & { blockSize: number; cacheSize: number } = { blockSize: 65_536, cacheSize: 64 };
 const opened = new Map<string, Promise<Cog>>();
 const blocks = new Recent<Promise<Uint8Array>>(BLOCKS_KEPT);
 
@@ -49,7 +48,7 @@ export function readBlock(cog: Cog, level: Level, col: number, row: number): Pro
 }
 
 async function read(href: string): Promise<Cog> {
-  const tiff = await fromUrl(href, READS);
+  const tiff = await openTiff(href);
   const images = await readImages(tiff);
   const full = images[0];
   if (full === undefined) throw new Error(`${href} holds no image`);

@@ -148,6 +148,8 @@ export const en = {
       winter: (year: number) => `Winter ${year}`,
       year: (year: number) => `Year ${year}/${(year + 1) % 100}`,
     },
+    ownSeason: "Own dates",
+    lengthHint: (days: string) => `This model maps seasons of ${days} days; they may begin on any day.`,
     presetHint: "October to April is the rain-fed season of Southern Africa, May to September the irrigated one.",
     catalog: "Catalog",
     quote: "Quote",

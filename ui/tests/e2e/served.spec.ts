@@ -9,13 +9,14 @@ const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.
 const RUN_MS = 400_000;
 let made = "";
 
-async function order(page: Page, name: string, corners = CORNERS, season = "Year 2021/22"): Promise<void> {
+async function order(page: Page, name: string, firstDay = ""): Promise<void> {
   await page.goto("/#at=31.09,-17.84,12&year=2022");
   await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
-  await paste(page, corners);
+  await paste(page, CORNERS);
   await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByRole("combobox", { name: "Season" }).selectOption({ label: season });
+  await page.getByRole("combobox", { name: "Season" }).selectOption({ label: "Year 2021/22" });
+  if (firstDay !== "") await page.getByLabel("First day").fill(firstDay);
   await expect(page.getByRole("region", { name: "Quote" })).toContainText("Tiles", { timeout: 300_000 });
 }
 
@@ -107,7 +108,8 @@ test("a read-only link shows the map to others, who can change nothing", async (
 });
 
 test("a lost network loses nothing: a job goes on, and the page takes up where it was; it can be cancelled and retried", async ({ page, context }) => {
-  await order(page, "Dam side in summer", CORNERS, "Summer 2021/22");
+  await order(page, "Dam side, earlier", "2021-09-15");
+  await expect(page.getByLabel("Last day")).toHaveValue("2022-09-14");
   const job = await submit(page);
   await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
   await context.setOffline(true);
@@ -164,3 +166,24 @@ test("a KML file is read by the server", async ({ page }) => {
   await page.locator("input[type=file]").setInputFiles({ name: "south.kml", mimeType: "application/vnd.google-earth.kml+xml", buffer: Buffer.from(kml) });
   await expect(page.getByText("Ready to be mapped")).toBeVisible();
 });
+
+for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
+  for (const scheme of ["light", "dark"] as const) {
+    test(`a result looks right and has no violations at ${width} px, ${scheme}`, async ({ page }) => {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.goto(`/#job=${made}&year=2022${scheme === "dark" ? "&palette=safe" : ""}`);
+      await published(page);
+      await expect(page.getByRole("region", { name: "Against the baseline years" })).toContainText("crops");
+      await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+      await page.waitForTimeout(1500);
+      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png` });
+      await page.getByRole("region", { name: "Against the baseline years" }).scrollIntoViewIfNeeded();
+      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png` });
+      await expectAccessible(page);
+      await page.getByRole("button", { name: "All maps" }).click();
+      await expect(page.locator("img.thumbnail").first()).toBeVisible();
+      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png` });
+    });
+  }
+}

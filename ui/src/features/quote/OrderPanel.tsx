@@ -6,7 +6,7 @@ import { faultOf } from "@/area/validity";
 import { useBaselines } from "@/baseline/store";
 import { Note } from "@/kit/Note";
 import { Trouble } from "@/kit/Trouble";
-import { presets, spell, type Season } from "@/season/presets";
+import { isOfLength, presets, seasonFrom, spell, type Season } from "@/season/presets";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
 import { CatalogField } from "./CatalogField";
@@ -23,11 +23,12 @@ export function OrderPanel() {
   const baselines = useBaselines((state) => state.baselines);
   const models = useFetched("models", (signal) => answered(api.GET("/api/v1/models", { signal })));
   const catalogs = useFetched("catalogs", (signal) => answered(api.GET("/api/v1/catalogs", { signal })));
-  const [season, setSeason] = useState<Season>(() => firstSeason());
+  const [picked, setSeason] = useState<Season | null>(null);
   const [model, setModel] = useState("");
   const [catalog, setCatalog] = useState("");
   const [given, setGiven] = useState<Options | null>(null);
   const chosen = models.data?.find((one) => `${one.name}/${one.version}` === model) ?? models.data?.[0];
+  const season = picked ?? firstSeason(chosen?.season_days ?? null);
   if (area === null || faultOf(area, limits) !== undefined) {
     return (
       <div className="stack">
@@ -46,7 +47,7 @@ export function OrderPanel() {
       {models.loading && !models.data && <p className="row hint" role="status"><span className="spinner" />{strings.app.loading}</p>}
       {models.data?.length === 0 && <Note tone="plain">{strings.order.noModels}</Note>}
       {models.data && chosen && <ModelField models={models.data} chosen={chosen} onChange={setModel} />}
-      <SeasonField season={season} onChange={setSeason} />
+      <SeasonField season={season} days={chosen?.season_days ?? null} onChange={setSeason} />
       {catalogs.data && catalogs.data.length > 1 && <CatalogField catalogs={catalogs.data} value={catalog} onChange={setCatalog} />}
       {order && <OptionsField options={options} baselines={baselines} onChange={setGiven} />}
       {order && catalogs.data && <QuoteCard key={`${order.model} ${spell(season)}`} order={order} />}
@@ -54,7 +55,9 @@ export function OrderPanel() {
   );
 }
 
-function firstSeason(): Season {
+/** The newest that has ended and fits the model. */
+function firstSeason(days: number | null): Season {
   const today = new Date().toISOString().slice(0, 10);
-  return presets(today)[0] ?? { start: today, end: today };
+  const fitting = presets(today).find((one) => days === null || isOfLength(one, days));
+  return fitting ?? seasonFrom(`${Number(today.slice(0, 4)) - 1}-10-01`, days ?? 365);
 }

@@ -35,8 +35,8 @@ export function ResultPanel() {
           {bounds && <button type="button" className="button grow" onClick={() => map?.fitBounds(bounds as [number, number, number, number], { padding: paddingOf() })}><Icon name="view" /> {strings.result.fit}</button>}
         </div>
       </section>
-      <AreasTable result={result} />
       <Inspector result={result} />
+      <AreasTable result={result} />
       <YearsChart result={result} />
       <DriftCard drift={result.drift} />
       <Downloads result={result} />

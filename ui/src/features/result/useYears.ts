@@ -1,9 +1,8 @@
-import { answered, api } from "@/api/client";
 import { useFetched } from "@/api/useFetched";
 import { boundsOf, hectaresOf, polygonsOf, type Area } from "@/area/geometry";
-import { fromGeoJson } from "@/area/parse";
 import type { Baseline } from "@/baseline/catalog";
 import { useBaselines } from "@/baseline/store";
+import { useJob } from "@/job/store";
 import { ask } from "@/raster/client";
 
 /** Hectares by Dynamic World code in an area, of one year. */
@@ -16,8 +15,9 @@ export interface YearAreas {
 export function useYears(job: string): readonly YearAreas[] | undefined {
   const baselines = useBaselines((state) => state.baselines);
   const readable = baselines.filter(({ cog }) => cog !== null);
-  const { data } = useFetched(readable.length === 0 ? null : `${job} ${readable.map(({ year }) => year).join()}`, async (signal) => {
-    const area = fromGeoJson(await answered(api.GET("/api/v1/jobs/{job}/aoi", { params: { path: { job } }, signal })));
+  const area = useJob((state) => state.area);
+  const { data } = useFetched(area === null || readable.length === 0 ? null : `${job} ${readable.map(({ year }) => year).join()}`, async (signal) => {
+    if (area === null) return [];
     const years = await Promise.all(readable.map((one) => countYear(one, area, signal).catch(() => undefined)));
     return years.filter((one) => one !== undefined);
   });
