@@ -433,6 +433,7 @@ STEPS: tuple[Command, ...] = (
                 metavar="FILE",
                 help=f"a map request as JSON: path, or {_REFERENCE}; the arguments below make one where it is empty",
             ),
+            Parameter(name="job", default="", help="id of the job; default: the request's own"),
             Parameter(
                 name="aoi",
                 default="",
