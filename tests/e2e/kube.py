@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+PATIENCE = 900.0
+"""Seconds to wait for what must come to pass: long, since a machine may be slow without anything being wrong."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Kube:
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return kept | {"KUBECONFIG": self.kubeconfig}
 
-    def run(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = 120) -> str:
+    def run(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = PATIENCE) -> str:
         """What kubectl prints."""
         command = [self.kubectl, "-n", self.namespace, *arguments]
         done = subprocess.run(
@@ -83,7 +85,7 @@ class Kube:
             process.communicate()
 
 
-def wait_for(what: str, ready: Callable[[], object], seconds: float, pause: float = 0.5) -> Any:
+def wait_for(what: str, ready: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.5) -> Any:
     """The first true answer; fails after some seconds."""
     end = time.monotonic() + seconds
     while True:
