@@ -74,7 +74,7 @@ def _picture(path: Path, colours: Colours, side: int) -> bytes:
     if spare is None:
         spare, colours = NODATA_CLASS, {**colours, NODATA_CLASS: (0, 0, 0, 0)}
     filled = np.where(known, values, np.uint8(spare))
-    return _encode(filled[None], "PNG", {**dict.fromkeys(range(256), (0, 0, 0, 0)), **colours}, zlevel=9)
+    return _encode(filled[None], "PNG", {**dict.fromkeys(range(256), (0, 0, 0, 0)), **colours}, zlevel=6)
 
 
 def _composite_picture(path: Path, side: int) -> bytes:
@@ -83,7 +83,7 @@ def _composite_picture(path: Path, side: int) -> bytes:
     pixels[3] = np.where(pixels[:3].any(axis=0) & (pixels[3] > 0), 255, 0)
     if "webp" in raster_driver_extensions():
         return _encode(pixels, "WEBP", None, quality=85)
-    return _encode(pixels, "PNG", None, zlevel=9)
+    return _encode(pixels, "PNG", None, zlevel=6)
 
 
 def _encode(pixels: np.ndarray, driver: str, colours: Colours | None, **options: int) -> bytes:

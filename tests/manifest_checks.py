@@ -17,7 +17,8 @@ Check = Callable[[Objects], list[str]]
 
 ROOT = Path(__file__).parents[1]
 GITOPS = ROOT / "gitops"
-SCHEMAS = [ROOT / "tests/schemas/cluster" / name for name in ("argo-workflows-v4.1.2.json", "kubernetes-v1.35.json")]
+WORKFLOWS = [GITOPS / name for name in ("apps/workflow-access", "apps/workflow-templates", "platform")]
+SCHEMAS = sorted((ROOT / "tests/schemas/cluster").glob("*.json"))
 FROM_ELSEWHERE = {"Secret": {"geocrop-s3"}}
 """Objects that the platform makes."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

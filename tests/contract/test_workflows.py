@@ -21,7 +21,7 @@ Change = Callable[[dict[str, Any]], object]
 @pytest.fixture(scope="module")
 def objects() -> list[checks.Json]:
     """Every object that Argo CD would apply for the workflows."""
-    return checks.read_objects(checks.GITOPS)
+    return checks.read_objects(*checks.WORKFLOWS)
 
 
 def test_the_committed_manifests_are_the_rendered_ones() -> None:

@@ -1,0 +1,44 @@
+"""Kustomize over the project's manifests, with whichever of its programs is here."""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+ROOT = Path(__file__).parents[1]
+GITOPS = ROOT / "gitops"
+SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
+
+
+@functools.cache
+def program() -> tuple[str, ...]:
+    """The command; empty where there is none."""
+    if found := shutil.which("kustomize"):
+        return (found, "build")
+    if found := shutil.which("kubectl"):
+        return (found, "kustomize")
+    if (SHARED / "bin/kustomize.xz").exists():
+        done = subprocess.run([str(SHARED / "unpack.sh"), "kustomize"], stdout=subprocess.PIPE, text=True, check=True)
+        return (f"{done.stdout.strip()}/kustomize", "build")
+    return ()
+
+
+def build(folder: Path) -> list[Json]:
+    """The objects of a folder."""
+    done = subprocess.run([*program(), str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{folder}: {done.stderr[-2000:]}"
+    return [thing for thing in yaml.load_all(done.stdout, yaml.CSafeLoader) if thing]
+
+
+def build_all(folders: Sequence[Path]) -> dict[str, list[Json]]:
+    """The objects of folders, by the folder's name below gitops/."""
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(build, folders))
+    return {path.relative_to(GITOPS).as_posix(): objects for path, objects in zip(folders, found, strict=True)}
