@@ -1,12 +1,13 @@
 """The figures of docs/scale.md and docs/performance.md that need Argo Workflows: `python -m tests.e2e.measure`.
 
 On a machine that does nothing else. Each figure of Argo stands beside the local engine's of the same job, from the same
-run; a line of JSON each.
+run; a line of JSON each. The landscape is made once in the folder E2E_FOLDER, where that is set.
 """
 
 import contextlib
 import json
 import math
+import os
 import shutil
 import statistics
 import sys
@@ -52,14 +53,16 @@ def main(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def _ready() -> Iterator[tuple[Stage, Farm]]:
-    folder = Path(tempfile.mkdtemp(prefix="geocrop-measure-"))
+    kept = os.environ.get("E2E_FOLDER")
+    folder = Path(kept or tempfile.mkdtemp(prefix="geocrop-measure-"))
     with cluster() as found, staged(*found) as stage:
         farm = make_farm(folder, size_px=SIZE_PX)
         upload(stage.scenes, "landscape", farm.land.folder)
         upload(stage.store, BUCKET, farm.model, "farm-model/")
         stage.kube.apply(*stage.objects("workflow-templates"))
         yield stage, farm
-    shutil.rmtree(folder)
+    if not kept:
+        shutil.rmtree(folder)
 
 
 def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:

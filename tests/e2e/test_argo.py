@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.argo import CATALOG, Run, job_of, map_parameters, published, seconds_since, submit, tile_times
 from tests.e2e.farm import Farm, rasters_of
 from tests.e2e.kube import Json, Kube, wait_for
-from tests.e2e.stage import BUCKET, STATE, Stage, start_shared
+from tests.e2e.stage import BUCKET, STATE, Stage, holds, start_shared
 
 pytestmark = pytest.mark.usefixtures("argo")
 
@@ -114,6 +114,7 @@ def test_the_kubelet_may_restart(stage: Stage, farm: Farm, reference: Rasters) -
     os.kill(int((STATE / "pid/kubelet").read_text(encoding="ascii").split()[0]), signal.SIGKILL)
     time.sleep(10)
     start_shared()
+    wait_for("the store", lambda: holds(stage.store, BUCKET))
     ended_well(run, stage, reference)
 
 
