@@ -73,7 +73,7 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
     start = time.monotonic()
     folder = farm.map(aoi, here, size)
     local = time.monotonic() - start
-    for forced in ("1", "0") if tiles <= 64 else ("0",):
+    for forced in ("0",) if tiles > 64 else ("1", "0") if tiles == 16 else ("1",):  # tiles of a pod; 0: as planned
         for name in tile_times(stage.store):
             stage.store.remove_object(bucket_name=BUCKET, object_name=name)
         parameters = map_parameters(farm, aoi, **{"tile-size": str(size), "tiles-per-pod": forced})
@@ -82,7 +82,14 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
         phase = run.wait()
         wall = time.monotonic() - start
         same = phase == "Succeeded" and published(run, stage.store) == rasters_of(folder)
-        _say(what=f"{tiles} tiles of {size} px", local_s=local, argo_s=wall, same=same, **_facts(run, stage, wall))
+        _say(
+            what=f"{tiles} tiles of {size} px",
+            tiles_per_pod=forced,
+            local_s=local,
+            argo_s=wall,
+            same=same,
+            **_facts(run, stage, wall),
+        )
 
 
 def _facts(run: Run, stage: Stage, wall: float) -> Json:
