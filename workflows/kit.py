@@ -22,8 +22,8 @@ USER = 65532
 STEPS_ACCOUNT = "geocrop-steps"
 TILE_PRIORITY, STEP_PRIORITY = "geocrop-tiles", "geocrop-steps"
 LIMITS = "geocrop-limits"
-_LOST = "(?i)evict|preempt|shutdown|node.*(lost|not ready)|pod (was )?deleted|pod not found"
-"""What Argo says of a pod that its infrastructure took away."""
+_LOST = "(?i)evict|preempt|shutdown|node.*(lost|not ready)|pod (was )?deleted|pod not found|starterror"
+"""What Argo says of a pod that its infrastructure took away, or could not start as the kubelet went down."""
 _TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where Kubernetes puts it
 _HOUR = 3600
 

@@ -184,8 +184,8 @@ def staged(kubeconfig: str, shared: bool) -> Iterator[Stage]:
             kube.forwarded("service/scenes", 9000) as other,
         ):
             store, scenes = _client(port), _client(other)
-            wait_for("the store", lambda: _bucket(store, BUCKET))
-            wait_for("the scenes", lambda: _bucket(scenes, "landscape"))
+            wait_for("the store", lambda: holds(store, BUCKET))
+            wait_for("the scenes", lambda: holds(scenes, "landscape"))
             scenes.set_bucket_policy(bucket_name="landscape", policy=json.dumps(_public("landscape")))
             yield Stage(kube, image, store, scenes)
     finally:
@@ -261,8 +261,8 @@ def _client(port: int) -> Minio:
     return Minio(endpoint=f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
 
 
-def _bucket(client: Minio, name: str) -> bool:
-    """Whether there is the bucket, now."""
+def holds(client: Minio, name: str) -> bool:
+    """Whether there is the bucket, now; it is made where it is not."""
     try:
         if not client.bucket_exists(bucket_name=name):
             client.make_bucket(bucket_name=name)

@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.argo import CATALOG, Run, job_of, map_parameters, published, seconds_since, submit, tile_times
 from tests.e2e.farm import Farm, rasters_of
 from tests.e2e.kube import Json, Kube, wait_for
-from tests.e2e.stage import BUCKET, STATE, Stage, start_shared
+from tests.e2e.stage import BUCKET, STATE, Stage, holds, start_shared
 
 pytestmark = pytest.mark.usefixtures("argo")
 
@@ -97,11 +97,19 @@ def _killed(kube: Kube, pod: str) -> bool:
 
 @pytest.mark.usefixtures("fresh")
 def test_a_deleted_pod_is_made_good(stage: Stage, farm: Farm, reference: Rasters) -> None:
-    """A pod that somebody deletes is made again."""
+    """A pod that somebody deletes is made again: under its own name while it is young, else as another try."""
     run = mapped(stage, farm, **{"tiles-per-pod": "3"})
-    stage.kube.run("delete", "pod", running_tile(run), "--grace-period=0", "--force", check=False)
+    victim = stage.kube.get("pod", running_tile(run))["metadata"]
+    stage.kube.run("delete", "pod", victim["name"], "--grace-period=0", "--force")
+    wait_for("another pod", lambda: _was_replaced(run, victim))
     ended_well(run, stage, reference)
-    assert any(node["phase"] in {"Error", "Failed"} for node in run.nodes("classify"))
+
+
+def _was_replaced(run: Run, pod: Json) -> bool:
+    """Whether there is a pod of its name that is another, or its try has failed."""
+    lost = any(node["phase"] in {"Error", "Failed"} for node in run.nodes("classify"))
+    same_name = [one for one in run.kube.get("pods")["items"] if one["metadata"]["name"] == pod["name"]]
+    return lost or any(one["metadata"]["uid"] != pod["uid"] for one in same_name)
 
 
 @pytest.mark.usefixtures("fresh")
@@ -114,6 +122,7 @@ def test_the_kubelet_may_restart(stage: Stage, farm: Farm, reference: Rasters) -
     os.kill(int((STATE / "pid/kubelet").read_text(encoding="ascii").split()[0]), signal.SIGKILL)
     time.sleep(10)
     start_shared()
+    wait_for("the store", lambda: holds(stage.store, BUCKET))
     ended_well(run, stage, reference)
 
 

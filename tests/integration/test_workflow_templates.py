@@ -161,6 +161,7 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
         ({"code": -1, "status": "Error", "message": "pod deleted"}, True),
         ({"code": -1, "message": "The node was low on resource: memory. Evicted"}, True),
         ({"code": -1, "message": "Pod was terminated in response to imminent node shutdown."}, True),
+        ({"code": 128, "message": "main: StartError (exit code 128): failed to create containerd task"}, True),
         ({"code": 137, "message": OOM}, True),
         ({"code": 137, "message": OOM, "number": 1}, False),
     ],
