@@ -53,6 +53,10 @@ class Installation:
     folder: Path
     images: dict[str, str]
     applications: list[str] = field(default_factory=list)
+    before: set[str] = field(default_factory=set)
+    """Objects of the cluster itself that were there."""
+    seconds: int = 0
+    """That the first apply took."""
 
     @property
     def argocd(self) -> Kube:
@@ -99,6 +103,17 @@ class Installation:
                 seconds,
                 2.0,
             )
+
+    def wait_revision(self, name: str, seconds: float) -> None:
+        """Until an application has the commit that was pushed last, well or not."""
+        self.refresh(name)
+        wanted = self.revision()
+        wait_for(
+            f"{name} at {wanted[:8]}",
+            lambda: self.application(name).get("operationState", {}).get("syncResult", {}).get("revision") == wanted,
+            seconds,
+            1.0,
+        )
 
     def secret(self, name: str, key: str) -> str:
         """A value of a secret."""
