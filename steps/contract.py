@@ -387,6 +387,16 @@ COMMANDS: tuple[Command, ...] = (
         ),
         package="api",
     ),
+    Command(
+        name="doctor",
+        summary="look at an installation on Kubernetes and say what is wrong with it; exits with 1 when something is",
+        parameters=(
+            Parameter(name="namespace", default="geocrop", help="where it is"),
+            Parameter(name="domain", default="", help="also look at every host below it"),
+        ),
+        example="geocrop doctor --domain example.org",
+        package="api",
+    ),
     Command(name="keys list", summary="list API keys, without their secrets", package="api"),
     Command(
         name="keys revoke",
