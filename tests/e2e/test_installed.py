@@ -10,9 +10,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.e2e.actions import CERTIFICATES, Actions, actions
 from tests.e2e.installation import DOMAIN, LIVE, Installation, images_here, live_page, source
 from tests.e2e.kube import Kube, kubectl_of, wait_for
 from tests.e2e.stage import SHARED, find_cluster
@@ -237,6 +239,43 @@ def burn(place: Installation) -> None:
             {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec | {"restartPolicy": "Never"}}
         )
     place.kube.run("wait", "pod", "-l", "burns=yes", "--for=condition=Ready", "--timeout=120s", timeout=130)
+
+
+def test_a_push_becomes_a_running_version(place: Installation) -> None:
+    """Gitea Actions: images built and pushed, digests committed without another build, Argo CD synced, the page is new."""
+    if "node" not in place.images:
+        pytest.skip("ACTIONS NOT TESTED: the images name no node to build with")
+    with actions(place) as gitea:
+        gitea.set(
+            REGISTRY=gitea.registry, OWNER="team", IMAGES="web", INSECURE="true", TESTS="true", GITEA_URL=gitea.gitea,
+            NODE_IMAGE=place.images["node"], WEB_BASE_IMAGE=place.images["nginx"], CERTIFICATES=CERTIFICATES,
+        )  # fmt: skip
+        words = f"version {time.time():.0f}"
+        with place.checkout() as tree:
+            (tree / "ui/index.html").write_text(
+                (tree / "ui/index.html").read_text(encoding="utf-8").replace("</head>", f"<!-- {words} --></head>"),
+                encoding="utf-8",
+            )
+        pushed = place.revision()
+        start = time.monotonic()
+        run = wait_for("the run", lambda: ended(gitea, pushed), 900, 2.0)
+        assert run["conclusion"] == "success", gitea.log()
+        built = round(time.monotonic() - start)
+        with SteadyReader(place.traefik, PAGE) as reader:
+            place.refresh("web")
+            wait_for("the new page", lambda: answers(place.traefik, PAGE, words), 300, 1.0)
+        image = place.kube.get("deployment", "web")["spec"]["template"]["spec"]["containers"][0]["image"]
+        assert image.startswith(f"{gitea.registry}/team/geocrop-web@sha256:")
+        assert reader.failures == []
+        print(json.dumps({"built": built, "answers": round(time.monotonic() - start)}))  # noqa: T201
+        time.sleep(10)
+        assert len(gitea.runs("build-push.yaml")) == 1
+
+
+def ended(gitea: Actions, commit: str) -> dict[str, Any] | None:
+    """The run of a commit, when it has ended."""
+    found = [run for run in gitea.runs("build-push.yaml") if run["head_sha"] == commit]
+    return found[0] if found and found[0]["status"] == "completed" else None
 
 
 def test_a_drain_waits_for_a_pod_that_is_ready(place: Installation) -> None:
