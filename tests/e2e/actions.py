@@ -31,7 +31,7 @@ class Actions:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Gitea's answer."""
         mark = b64encode(f"frankchine:{self.password}".encode()).decode()
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310
             f"{self.gitea}/api/v1/repos/frankchine/geocrop/{path}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
@@ -58,7 +58,7 @@ class Actions:
         jobs = self.ask("GET", "actions/jobs")["jobs"]
         mark = b64encode(f"frankchine:{self.password}".encode()).decode()
         url = f"{self.gitea}/api/v1/repos/frankchine/geocrop/actions/jobs/{jobs[0]['id']}/logs"
-        request = urllib.request.Request(url, headers={"Authorization": f"Basic {mark}"})
+        request = urllib.request.Request(url, headers={"Authorization": f"Basic {mark}"})  # noqa: S310
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             return str(answer.read().decode(errors="replace")[-3000:])
 
@@ -83,8 +83,8 @@ def actions(place: Installation) -> Iterator[Actions]:
     }
     started: list[int] = []
     try:
-        for name in ("start-registry.sh", "start-runner.sh"):
-            started.append(_start(SHARED / "services" / name, env, folder / f"{name}.log"))
+        started.append(_start(SHARED / "services/start-registry.sh", env, folder / "registry.log"))
+        started.append(_start(SHARED / "services/start-runner.sh", env, folder / "runner.log"))
         yield Actions(gitea, password, f"127.0.0.1:{port}")
     finally:
         for pid in started:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -148,7 +149,8 @@ class Installation:
             self._git(env, "-C", str(tree), "-c", "credential.helper=", "-c", helper, "pull", "-q", "--rebase")
             yield tree
             who = ("-c", "user.name=e2e", "-c", "user.email=e2e@localhost")
-            self._git(env, "-C", str(tree), *who, "commit", "-qam", "chore: a change")
+            self._git(env, "-C", str(tree), "add", "-A")
+            self._git(env, "-C", str(tree), *who, "commit", "-qm", "chore: a change")
             self._git(env, "-C", str(tree), "-c", "credential.helper=", "-c", helper, "push", "-q")
 
     def revision(self) -> str:
@@ -180,6 +182,7 @@ def source(folder: Path, images: dict[str, str]) -> list[str]:
         pattern = rf"\{{name: {re.escape(name)}, newName: [^,]+, newTag: [^}}]+\}}"
         text = re.sub(pattern, f"{{name: {name}, newName: {new}, newTag: {tag}}}", text)
     path.write_text(text, encoding="utf-8")
+    shutil.rmtree(tree / ".gitea/workflows")  # else the first push would be built as soon as there is a runner
     chosen = [name for name, needed in NEEDS.items() if all(one in images for one in needed)]
     path = tree / "gitops/root/applications.yaml"
     things = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one["metadata"]["name"] in chosen]
