@@ -215,6 +215,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="list jobs, or show one with its tiles",
         parameters=(
             Parameter(name="job", positional=True, default="", metavar="JOB", help="job id; default: all jobs"),
+            Parameter(name="store", default="", metavar="STORE", help="look there, not at this machine's records"),
             Parameter(name="json", kind="flag", help="print JSON"),
         ),
     ),
@@ -295,6 +296,12 @@ COMMANDS: tuple[Command, ...] = (
             *_LABELS,
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
+            Parameter(
+                name="plan",
+                default="",
+                metavar="FILE",
+                help="train nothing: write the plan of what is read, for `geocrop fetch`",
+            ),
             Parameter(
                 name="search-seconds",
                 kind="number",
