@@ -215,6 +215,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="list jobs, or show one with its tiles",
         parameters=(
             Parameter(name="job", positional=True, default="", metavar="JOB", help="job id; default: all jobs"),
+            Parameter(name="store", default="", metavar="STORE", help="look there, not at this machine's records"),
             Parameter(name="json", kind="flag", help="print JSON"),
         ),
     ),
@@ -295,6 +296,12 @@ COMMANDS: tuple[Command, ...] = (
             *_LABELS,
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
+            Parameter(
+                name="plan",
+                default="",
+                metavar="FILE",
+                help="train nothing: write the plan of what is read, for `geocrop fetch`",
+            ),
             Parameter(
                 name="search-seconds",
                 kind="number",
@@ -387,6 +394,16 @@ COMMANDS: tuple[Command, ...] = (
         ),
         package="api",
     ),
+    Command(
+        name="doctor",
+        summary="look at an installation on Kubernetes and say what is wrong with it; exits with 1 when something is",
+        parameters=(
+            Parameter(name="namespace", default="geocrop", help="where it is"),
+            Parameter(name="domain", default="", help="also look at every host below it"),
+        ),
+        example="geocrop doctor --domain example.org",
+        package="api",
+    ),
     Command(name="keys list", summary="list API keys, without their secrets", package="api"),
     Command(
         name="keys revoke",
@@ -433,6 +450,7 @@ STEPS: tuple[Command, ...] = (
                 metavar="FILE",
                 help=f"a map request as JSON: path, or {_REFERENCE}; the arguments below make one where it is empty",
             ),
+            Parameter(name="job", default="", help="id of the job; default: the request's own"),
             Parameter(
                 name="aoi",
                 default="",

@@ -23,7 +23,7 @@ from api.engines.protocol import Sighting, Synced, Work
 from api.schemas import LogLine
 from steps import naming
 from steps.errors import DataError, StoreError
-from steps.model.job import Phase
+from steps.model.job import MapRequest, Phase
 from steps.settings import Settings
 from steps.store import open_store
 
@@ -88,7 +88,7 @@ class ArgoEngine:
         return str(made.metadata.uid)
 
     def _workflow(self, work: Work, request: str) -> Any:
-        parameters = {
+        parameters = _shown(work.request) | {
             "request": request,
             "job": work.job,
             "store": work.store,
@@ -165,6 +165,16 @@ class ArgoEngine:
                         yield line
             except (ApiError, httpx.HTTPError):
                 continue
+
+
+def _shown(request: MapRequest) -> dict[str, str]:
+    """What people read of it in Argo; what is done stands in the request itself."""
+    return {
+        "name": request.aoi.name,
+        "season": str(request.season),
+        "model": f"{request.model.name}/{request.model.version}",
+        "catalog": request.catalog,
+    }
 
 
 class _AlreadyThere(Exception):  # noqa: N818 - not an error

@@ -14,7 +14,9 @@ if there crd applications.argoproj.io; then
     for kind in applications applicationsets appprojects; do
         gone -n argocd "$kind.argoproj.io" --all
     done
-    gone crd applications.argoproj.io applicationsets.argoproj.io appprojects.argoproj.io
+    if [[ -z $(kubectl get applications.argoproj.io --all-namespaces -o name) ]]; then
+        gone crd applications.argoproj.io applicationsets.argoproj.io appprojects.argoproj.io
+    fi
 fi
 for part in application-controller applicationset-controller server; do
     gone clusterrole,clusterrolebinding "argocd-$part"
@@ -22,12 +24,8 @@ done
 for name in services steps tiles; do
     gone priorityclass "geocrop-$name"
 done
-# Argo Workflows' kinds go when no other namespace has any of them.
-kinds=$(kubectl get crd -o name | sed -n 's|.*/\(.*\.argoproj\.io\)$|\1|p' | grep -E '^(cluster|cron)?work' || true)
-for kind in $kinds; do
-    others=$(kubectl get "$kind" --all-namespaces -o jsonpath='{.items[*].metadata.namespace}' | tr ' ' '\n' | grep -cvx geocrop || true)
-    [[ $others -gt 0 ]] || {
-        kubectl -n geocrop delete "$kind" --all --ignore-not-found --timeout=60s >/dev/null || true
-        gone crd "$kind"
-    }
-done
+# The kinds of Argo Workflows, where it was we who brought them.
+kubectl get crd -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.annotations.argocd\.argoproj\.io/tracking-id}{"\n"}{end}' |
+    while read -r name by; do
+        [[ $by != argo-workflows:* ]] || gone crd "$name"
+    done

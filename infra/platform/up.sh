@@ -32,17 +32,23 @@ gitops=$work/source/gitops
 
 # -- secrets, Gitea ------------------------------------------------------------------------------------------------
 
+# once CRONJOB: run it now, and wait for it.
+once() {
+    kubectl -n geocrop delete job "$1-first" --ignore-not-found >/dev/null
+    kubectl -n geocrop create job "$1-first" --from="cronjob/$1" >/dev/null
+    kubectl -n geocrop wait --for=condition=Complete "job/$1-first" --timeout=300s >/dev/null ||
+        die "$1 failed: kubectl -n geocrop logs job/$1-first"
+}
+
 say "ranks, policies, secrets"
 kubectl kustomize "$gitops/apps/access" | apply
-kubectl -n geocrop delete job make-secrets-first --ignore-not-found >/dev/null
-kubectl -n geocrop create job make-secrets-first --from=cronjob/make-secrets >/dev/null
-kubectl -n geocrop wait --for=condition=Complete job/make-secrets-first --timeout=300s >/dev/null ||
-    die "secrets were not made: kubectl -n geocrop logs job/make-secrets-first"
+once make-secrets
 
 say "Gitea"
 kubectl kustomize "$gitops/apps/gitea" | apply
 kubectl -n geocrop rollout status statefulset/gitea --timeout=600s >/dev/null ||
     die "Gitea does not start: kubectl -n geocrop logs gitea-0"
+once gitea-setup
 
 kubectl -n geocrop port-forward service/gitea :3000 >"$work/forward" 2>&1 &
 forward=$!

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class Installation:
     folder: Path
     images: dict[str, str]
     applications: list[str] = field(default_factory=list)
+    before: set[str] = field(default_factory=set)
+    """Objects of the cluster itself that were there."""
+    seconds: int = 0
+    """That the first apply took."""
 
     @property
     def argocd(self) -> Kube:
@@ -100,6 +105,17 @@ class Installation:
                 2.0,
             )
 
+    def wait_revision(self, name: str, seconds: float) -> None:
+        """Until an application has the commit that was pushed last, well or not."""
+        self.refresh(name)
+        wanted = self.revision()
+        wait_for(
+            f"{name} at {wanted[:8]}",
+            lambda: self.application(name).get("operationState", {}).get("syncResult", {}).get("revision") == wanted,
+            seconds,
+            1.0,
+        )
+
     def secret(self, name: str, key: str) -> str:
         """A value of a secret."""
         return base64.b64decode(self.kube.get("secret", name)["data"][key]).decode()
@@ -133,7 +149,8 @@ class Installation:
             self._git(env, "-C", str(tree), "-c", "credential.helper=", "-c", helper, "pull", "-q", "--rebase")
             yield tree
             who = ("-c", "user.name=e2e", "-c", "user.email=e2e@localhost")
-            self._git(env, "-C", str(tree), *who, "commit", "-qam", "chore: a change")
+            self._git(env, "-C", str(tree), "add", "-A")
+            self._git(env, "-C", str(tree), *who, "commit", "-qm", "chore: a change")
             self._git(env, "-C", str(tree), "-c", "credential.helper=", "-c", helper, "push", "-q")
 
     def revision(self) -> str:
@@ -165,6 +182,7 @@ def source(folder: Path, images: dict[str, str]) -> list[str]:
         pattern = rf"\{{name: {re.escape(name)}, newName: [^,]+, newTag: [^}}]+\}}"
         text = re.sub(pattern, f"{{name: {name}, newName: {new}, newTag: {tag}}}", text)
     path.write_text(text, encoding="utf-8")
+    shutil.rmtree(tree / ".gitea/workflows")  # else the first push would be built as soon as there is a runner
     chosen = [name for name, needed in NEEDS.items() if all(one in images for one in needed)]
     path = tree / "gitops/root/applications.yaml"
     things = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one["metadata"]["name"] in chosen]
