@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from steps.errors import GeoCropError, ReadError, SceneError, TryAgainError, UsageError
+from steps.errors import GeoCropError, ReadError, SceneError, UsageError
 from steps.model.job import Plan, SceneFault
 from steps.model.scene import SCL
 from steps.placement import Lattice, reach, tile_lattice
@@ -181,5 +181,5 @@ def _fault(error: GeoCropError) -> SceneFault:
         scene=getattr(error, "scene", ""),
         href=getattr(error, "href", ""),
         error=error.what,
-        may_pass=isinstance(error, TryAgainError),
+        lasting=isinstance(error, SceneError),
     )

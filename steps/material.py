@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from steps.errors import ModelError, UsageError
@@ -22,6 +23,7 @@ from steps.model.spec import FeatureSpec
 from steps.plan import check_fit, plan_map
 from steps.prepare import probed, query_of
 from steps.progress import stage
+from steps.recall import plan_or_recall
 from steps.requests import epsg_of, layers_of, season_of
 from steps.samples import Pixels, centres, collect_samples, group_names, labelled_tiles, some_of
 from steps.scenes import absolute_catalog, find_scenes
@@ -76,6 +78,17 @@ def _of_table(arguments: argparse.Namespace, legend: Legend | None, card: ModelC
     return Material(made.samples, made.classes, made.spec, facts, notes=made.notes)
 
 
+def plan_to_fetch(arguments: argparse.Namespace) -> Plan:
+    """What training on labels reads: the tiles that hold some. Raises what `gather` does."""
+    if not (arguments.labels and arguments.season and arguments.catalog):
+        raise UsageError("only scenes are fetched", "give --labels, --season and --catalog")
+    legend = read_legend(arguments.legend) if arguments.legend else None
+    labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
+    plan = plan_labels(arguments, labels)
+    tiles = labelled_tiles(plan, labels)
+    return msgspec.structs.replace(plan, tiles=tuple(entry for entry in plan.tiles if entry.tile in tiles))
+
+
 def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: ModelCard | None) -> Material:
     labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
     plan = plan_labels(arguments, labels, card.spec if card else None)
@@ -108,7 +121,10 @@ def _count(table: SampleTable) -> dict[str, Any]:
 
 
 def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec | None = None) -> Plan:
-    """The labels' area as a job whose tiles are only read, for a spec's features, or the standard ones."""
+    """The labels' area as a job whose tiles are only read, for a spec's features, or the standard ones.
+
+    The plan of the same labels made before, when the catalog is away.
+    """
     request = MapRequest(
         aoi=labels.aoi,
         season=season_of(arguments.season),
@@ -119,18 +135,33 @@ def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec
             epsg=epsg_of(arguments.crs), max_cloud=arguments.max_cloud, layers=layers_of(arguments.layer)
         ),
     )
-    used = spec or _asked(arguments.spec, request)
+    fields = read_fields(arguments.spec) if spec is None and arguments.spec else {}
+
+    def fits(found: FeatureSpec) -> bool:
+        wanted = spec or spec_with(fields, found.bands, request.season.days, arguments.spec)
+        return found == wanted
+
+    return plan_or_recall(lambda: _planned(arguments, request, labels, spec, fields), request, fits, settings())
+
+
+def _planned(
+    arguments: argparse.Namespace,
+    request: MapRequest,
+    labels: Labels,
+    spec: FeatureSpec | None,
+    fields: Mapping[str, Any],
+) -> Plan:
+    used = spec or _asked(fields, request, arguments)
     card = ModelCard(name="labels", model_sha256="", spec=used, classes=labels.legend.classes)
     check_fit(card, request.season, request.options)
     scenes, verdicts = probed(find_scenes(query_of(request, used.bands)), request, probe=not arguments.no_probe)
     return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
 
 
-def _asked(path: str, request: MapRequest) -> FeatureSpec:
-    """The spec of a file; what it leaves open is the standard spec's, for the bands that every scene has."""
-    fields = read_fields(path) if path else {}
+def _asked(fields: Mapping[str, Any], request: MapRequest, arguments: argparse.Namespace) -> FeatureSpec:
+    """The spec of a file's fields; what they leave open is the standard spec's, for the bands that every scene has."""
     bands = fields["bands"] if "bands" in fields else _bands(request)
-    return spec_with(fields, bands, request.season.days, path)
+    return spec_with(fields, bands, request.season.days, arguments.spec)
 
 
 def _bands(request: MapRequest) -> set[str]:

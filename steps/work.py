@@ -12,10 +12,10 @@ from steps import naming
 from steps.errors import DataError, GeoCropError, UsageError
 from steps.log import configure
 from steps.model.grid import TileId
-from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
+from steps.model.job import Coverage, Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
 from steps.store import Store, open_store
-from steps.tile import TileMapper, find_result
+from steps.tile import TileMapper, stored_results
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -38,6 +38,12 @@ def read_plan(store: Store, job: str) -> Plan:
     """Raises MissingObject when the store knows no such job, DataError for a damaged plan."""
     plan: Plan = _decoded(store, naming.plan_key(job), Plan)
     return plan
+
+
+def read_coverage(store: Store, job: str) -> Coverage:
+    """The gate's last verdict on a job. Raises MissingObject when there is none, DataError for a damaged one."""
+    coverage: Coverage = _decoded(store, naming.coverage_key(job), Coverage)
+    return coverage
 
 
 def _decoded(store: Store, key: str, kind: Any) -> Any:
@@ -105,11 +111,9 @@ def _attempt(mapper: TileMapper, job: TileJob, following: Sequence[TileId]) -> T
 def note_stored(plan: Plan, store: Store) -> set[TileId]:
     """The tiles that lie in the store already, each noted as this job's, so that no worker has to."""
     stored = set()
-    for entry in plan.tiles:
-        result = find_result(plan.tile_job(entry), store)
-        if result is not None:
-            store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(result))
-            stored.add(entry.tile)
+    for result in stored_results(plan, store):
+        store.put_bytes(naming.job_tile_key(plan.job, result.tile), msgspec.json.encode(result))
+        stored.add(result.tile)
     return stored
 
 

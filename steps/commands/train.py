@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steps.errors import UsageError
-from steps.material import gather
+from steps.material import gather, plan_to_fetch
 from steps.model.card import ModelCard
 from steps.naming import slug
+from steps.prepare import encode_plan
 from steps.progress import stage
 from steps.recipe import QUICK, Recipe
 from steps.registry import log_and_register
@@ -23,6 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
     if arguments.quick and arguments.search_seconds:
         raise UsageError("--quick searches for nothing", "leave it out, or --search-seconds")
+    if arguments.plan:
+        Path(arguments.plan).write_bytes(encode_plan(plan_to_fetch(arguments)))
+        return 0
     found = gather(arguments)
     recipe = QUICK if arguments.quick else Recipe(search_seconds=arguments.search_seconds)
     problem = problem_of(found.table, found.classes, recipe, found.names)

@@ -189,8 +189,8 @@ class SceneFault(msgspec.Struct, frozen=True, kw_only=True):
     scene: str
     href: str
     error: str
-    may_pass: bool = True
-    """Whether another try may read it: it could not be reached, but is not known to be broken."""
+    lasting: bool = False
+    """Whether the scene's data is bad, so that another try finds the same; or it could not be read this time."""
 
 
 class TileMapped(msgspec.Struct, frozen=True, kw_only=True, tag="mapped"):

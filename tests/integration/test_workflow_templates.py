@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,9 @@ def wanted(farm: Farm, store: Path, **changes: str) -> dict[str, str]:
     } | changes
 
 
-def the_map(store: Path) -> Path:
-    (found,) = (store / "maps").iterdir()
-    return found
+def the_map(store: Path, job: str = "any-workflow") -> Path:
+    """The map of a job, which has its workflow's name."""
+    return store / "maps" / job
 
 
 def test_the_map_is_the_local_engines(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
@@ -58,13 +59,13 @@ def test_the_map_is_the_local_engines(farm: Farm, reference: Mapping[str, bytes]
     first = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
     assert first.run(wanted(farm, tmp_path / "store", **{"tiles-per-pod": "2"})) == "Succeeded"
     assert rasters_of(the_map(tmp_path / "store")) == reference
-    tiles = len(list((tmp_path / "store").glob("plans/*/tiles/*.json")))
+    tiles = len(list((tmp_path / "store").glob("plans/any-workflow/tiles/*.json")))
     assert len(first.ran("classify")) == -(-tiles // 2)
     second = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home", name="another")
     assert second.run(wanted(farm, tmp_path / "store")) == "Succeeded"
     assert second.ran("classify") == []
     assert [len(second.ran(step)) for step in ("gate", "mosaic", "publish", "report", "settle")] == [1] * 5
-    assert rasters_of(the_map(tmp_path / "store")) == reference
+    assert rasters_of(the_map(tmp_path / "store", "another")) == reference
 
 
 def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, 
     assert rasters_of(the_map(tmp_path / "store")) == reference
     bad = interpreter("map-aoi", tmp_path / "b", tmp_path / "home", disturb={"classify": (65,)}, name="bad")
     assert bad.run(wanted(farm, tmp_path / "other", **{"tiles-per-pod": "4"})) == "Succeeded"
-    coverage = json.loads((the_map(tmp_path / "other") / "coverage.json").read_bytes())
+    coverage = json.loads((the_map(tmp_path / "other", "bad") / "coverage.json").read_bytes())
     assert coverage["phase"] == "partial"
     assert set(coverage["tiles"].values()) == {"worker-lost"}
     (ending,) = (tmp_path / "other").glob("plans/*/workflow.json")
@@ -82,11 +83,14 @@ def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, 
 
 
 def test_nothing_mapped_fails_and_is_settled(farm: Farm, tmp_path: Path) -> None:
-    """The gate fails, nothing is published, and the exit handler notes it."""
-    aoi = {"type": "Polygon", "coordinates": [[[33, -18], [33.01, -18], [33.01, -17.99], [33, -17.99], [33, -18]]]}
+    """To a model that takes all for cloud the gate fails, nothing is published, and the exit handler notes it."""
+    model = shutil.copytree(farm.model, tmp_path / "model")
+    card = json.loads((model / "card.json").read_bytes())
+    card["spec"]["clear_classes"] = [11]
+    (model / "card.json").write_text(json.dumps(card), encoding="utf-8")
     run = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
-    assert run.run(wanted(farm, tmp_path / "store", aoi=json.dumps(aoi))) == "Failed"
-    assert "no-scenes" in run.ran("gate")[-1].stderr
+    assert run.run(wanted(farm, tmp_path / "store", model=str(model))) == "Failed"
+    assert "all-cloud" in run.ran("gate")[-1].stderr
     assert run.ran("mosaic") == []
     (ending,) = (tmp_path / "store").glob("plans/*/workflow.json")
     assert json.loads(ending.read_bytes())["phase"] == "failed"
@@ -100,13 +104,13 @@ def test_a_wrong_request_never_starts_a_tile(farm: Farm, tmp_path: Path) -> None
 
 
 def test_a_request_of_the_store_can_be_submitted(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
-    """As the API does it: the request lies in a file, and the other parameters stay at their defaults."""
+    """As the API does it: the request lies in a file, the job has an id, all else stays at its default."""
     (request,) = (farm.store / "requests").glob("*.json")
     run = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
-    parameters = {"request": str(request), "store": str(tmp_path / "store"), "tiles-per-pod": "100"}
+    parameters = {"request": str(request), "job": "farm-7", "store": str(tmp_path / "store"), "tiles-per-pod": "100"}
     assert run.run(parameters) == "Succeeded"
     assert len(run.ran("classify")) == 1
-    assert rasters_of(the_map(tmp_path / "store")) == reference
+    assert rasters_of(the_map(tmp_path / "store", "farm-7")) == reference
 
 
 def test_a_model_is_trained(farm: Farm, tmp_path: Path) -> None:
@@ -164,6 +168,7 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
         ({"code": -1, "status": "Error", "message": "pod deleted"}, True),
         ({"code": -1, "message": "The node was low on resource: memory. Evicted"}, True),
         ({"code": -1, "message": "Pod was terminated in response to imminent node shutdown."}, True),
+        ({"code": 128, "message": "main: StartError (exit code 128): failed to create containerd task"}, True),
         ({"code": 137, "message": OOM}, True),
         ({"code": 137, "message": OOM, "number": 1}, False),
     ],

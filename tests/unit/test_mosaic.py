@@ -232,13 +232,13 @@ def test_probabilities_are_pasted_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("may_pass", "reason"),
-    [((False,), Reason.BAD_SCENE), ((True,), Reason.READ_ERROR), ((False, True), Reason.READ_ERROR)],
+    ("lasting", "reason"),
+    [((True,), Reason.BAD_SCENE), ((False,), Reason.READ_ERROR), ((False, True), Reason.READ_ERROR)],
 )
-def test_a_reduced_tile_says_which_scenes_it_lacks(tmp_path: Path, may_pass: tuple[bool, ...], reason: Reason) -> None:
+def test_a_reduced_tile_says_which_scenes_it_lacks(tmp_path: Path, lasting: tuple[bool, ...], reason: Reason) -> None:
     """Where scenes were left out, a pixel without scenes is one of a bad scene, or of an error that may pass."""
     plan = plan_of(square())
-    faults = tuple(msgspec.structs.replace(ANY_FAULT, may_pass=one) for one in may_pass)
+    faults = tuple(msgspec.structs.replace(ANY_FAULT, lasting=one) for one in lasting)
     whole = mosaic(plan, *one_tile(tmp_path, plan), tmp_path / "out")
     reduced = mosaic(plan, *one_tile(tmp_path, plan, excluded=faults), tmp_path / "out")
     assert reduced.pixels[reason] == whole.pixels[Reason.NO_SCENES]
