@@ -64,6 +64,15 @@ def aoi_shape(aoi: Aoi) -> Polygon | MultiPolygon:
     return found
 
 
+def with_swapped_axes(aoi: Aoi) -> Aoi | None:
+    """The area that was meant if latitudes were written before longitudes; None where there is no such area."""
+    swapped = shapely.transform(aoi_shape(aoi), lambda lonlat: lonlat[:, ::-1])
+    try:
+        return parse_aoi(mapping(swapped), name=aoi.name)
+    except AoiError:
+        return None
+
+
 def search_boxes(aoi: Aoi) -> list[BBox]:
     """west, south, east, north within -180..180: one box, or two for an AOI over the antimeridian."""
     west, south, east, north = aoi_shape(aoi).bounds

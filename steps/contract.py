@@ -215,6 +215,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="list jobs, or show one with its tiles",
         parameters=(
             Parameter(name="job", positional=True, default="", metavar="JOB", help="job id; default: all jobs"),
+            Parameter(name="store", default="", metavar="STORE", help="look there, not at this machine's records"),
             Parameter(name="json", kind="flag", help="print JSON"),
         ),
     ),
@@ -295,6 +296,12 @@ COMMANDS: tuple[Command, ...] = (
             *_LABELS,
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
+            Parameter(
+                name="plan",
+                default="",
+                metavar="FILE",
+                help="train nothing: write the plan of what is read, for `geocrop fetch`",
+            ),
             Parameter(
                 name="search-seconds",
                 kind="number",
@@ -393,6 +400,16 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="scopes", default="read,submit", help="what it may do, of read, submit and admin"),
             Parameter(name="name", default="", help="what it is for"),
         ),
+        package="api",
+    ),
+    Command(
+        name="doctor",
+        summary="look at an installation on Kubernetes and say what is wrong with it; exits with 1 when something is",
+        parameters=(
+            Parameter(name="namespace", default="geocrop", help="where it is"),
+            Parameter(name="domain", default="", help="also look at every host below it"),
+        ),
+        example="geocrop doctor --domain example.org",
         package="api",
     ),
     Command(name="keys list", summary="list API keys, without their secrets", package="api"),

@@ -18,12 +18,12 @@ import structlog
 
 from steps import naming
 from steps.errors import GeoCropError
+from steps.extras import Extras
 from steps.jobs import Workshop, carry_out, unfinished
 from steps.local import crew_of
 from steps.log import configure
 from steps.model.job import Coverage, MapRequest, Phase, Plan
 from steps.prepare import load_points, make_plan, store_plan
-from steps.publish import Extras
 from steps.records import open_records
 from steps.registry import pinned
 from steps.settings import Settings, settings

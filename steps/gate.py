@@ -43,7 +43,9 @@ def failure(job: str, coverage: Coverage, outcomes: Mapping[TileId, TileOutcome]
     if lost > len(failed) or any(one.exit_code == TryAgainError.exit_code for one in failed):
         return TryAgainError(what, f"try again with: geocrop retry {job}")
     if failed:
-        return DataError(what, f"correct that, then: geocrop retry {job}")
+        return DataError(what, "correct that, then run it again")
+    if coverage.excluded and all(fault.lasting for fault in coverage.excluded):
+        return DataError(what, "replace that file, or take its item out of the catalog, then run it again")
     if Reason.READ_ERROR in coverage.pixels:
         return TryAgainError(what, f"try again with: geocrop retry {job}")
     return DataError(what, "choose another season, area or catalog")

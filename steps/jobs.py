@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from steps.calibration import learn
+from steps.extras import Extras
 from steps.gate import failure
 from steps.local import Crew, run_tiles
 from steps.map_notes import tell_map
@@ -15,7 +16,7 @@ from steps.model.grid import TileId
 from steps.model.job import Coverage, JobRecord, Phase, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
 from steps.outbox import home_outbox
 from steps.progress import Advance, stage
-from steps.publish import Extras, gate_job, mosaic_job, publish_job
+from steps.publish import gate_job, mosaic_job, publish_job
 from steps.records import Records
 from steps.settings import Settings
 from steps.store import Store
@@ -43,7 +44,7 @@ def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] 
     """
     record = _begin(plan, shop)
     try:
-        computed = _do_tiles(plan, shop, [entry.tile for entry in plan.tiles] if ids is None else ids)
+        computed = _do_tiles(plan, shop, record, [entry.tile for entry in plan.tiles] if ids is None else ids)
         learn(plan, computed, shop.settings)
         coverage = gate_job(plan, shop.store)
         href = ""
@@ -78,13 +79,13 @@ def stored_tiles(plan: Plan, store: Store) -> set[TileId]:
     return {entry.tile for entry in plan.tiles if find_result(plan.tile_job(entry), store)}
 
 
-def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> list[TileOutcome]:
+def _do_tiles(plan: Plan, shop: Workshop, record: JobRecord, ids: Sequence[TileId]) -> list[TileOutcome]:
     """What was computed. Stored tiles need no worker: they are only noted as this job's."""
     stored = stored_tiles(plan, shop.store)
     computed: list[TileOutcome] = []
     idle = Crew(workers=1, threads=1, memory_mb=shop.crew.memory_mb)
     with stage("tiles", len(ids)) as advance:
-        on_done = _Note(plan, shop, advance)
+        on_done = _Note(record, shop.records, advance)
         for tile in ids:
             if tile in stored:
                 run_tiles(plan, [tile], shop.store_url, idle, on_done)
@@ -101,20 +102,21 @@ def _do_tiles(plan: Plan, shop: Workshop, ids: Sequence[TileId]) -> list[TileOut
 class _Note:
     """Keeps a tile's record and moves the bar."""
 
-    plan: Plan
-    shop: Workshop
+    record: JobRecord
+    records: Records
     advance: Advance
 
     def __call__(self, outcome: TileOutcome) -> None:
-        phase = Phase.FAILED if isinstance(outcome, TileFailed) else Phase.SUCCEEDED
-        reason = outcome.error if isinstance(outcome, TileFailed) else _reason(outcome)
-        seconds = 0.0 if isinstance(outcome, TileFailed) else outcome.seconds.get("total", 0.0)
-        self.shop.records.save_tile(self.plan.job, outcome.tile, phase, reason, seconds)
+        self.records.save_tile(self.record, outcome.tile, *told(outcome))
         self.advance(1, str(outcome.tile))
 
 
-def _reason(outcome: TileMapped | TileEmpty) -> str:
-    return str(outcome.reason) if isinstance(outcome, TileEmpty) else ""
+def told(outcome: TileOutcome) -> tuple[Phase, str, float]:
+    """What people are told of a tile: its phase, why it has no pixel or failed, and its seconds."""
+    if isinstance(outcome, TileFailed):
+        return Phase.FAILED, outcome.error, 0.0
+    reason = str(outcome.reason) if isinstance(outcome, TileEmpty) else ""
+    return Phase.SUCCEEDED, reason, outcome.seconds.get("total", 0.0)
 
 
 def _begin(plan: Plan, shop: Workshop) -> JobRecord:

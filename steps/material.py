@@ -22,6 +22,7 @@ from steps.model.spec import FeatureSpec, standard_spec
 from steps.plan import plan_map
 from steps.prepare import probed, query_of
 from steps.progress import stage
+from steps.recall import plan_or_recall
 from steps.requests import epsg_of, season_of
 from steps.samples import MAX_PER_CLASS, Pixels, collect_samples, group_names, labelled_tiles, some_of
 from steps.scenes import absolute_catalog, find_scenes
@@ -73,6 +74,17 @@ def _of_table(arguments: argparse.Namespace, legend: Legend | None, card: ModelC
     return Material(made.samples, made.classes, made.spec, facts, notes=made.notes)
 
 
+def plan_to_fetch(arguments: argparse.Namespace) -> Plan:
+    """What training on labels reads: the tiles that hold some. Raises what `gather` does."""
+    if not (arguments.labels and arguments.season and arguments.catalog):
+        raise UsageError("only scenes are fetched", "give --labels, --season and --catalog")
+    legend = read_legend(arguments.legend) if arguments.legend else None
+    labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
+    plan = plan_labels(arguments, labels)
+    tiles = labelled_tiles(plan, labels)
+    return msgspec.structs.replace(plan, tiles=tuple(entry for entry in plan.tiles if entry.tile in tiles))
+
+
 def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: ModelCard | None) -> Material:
     labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
     plan = plan_labels(arguments, labels, card.spec if card else None)
@@ -108,7 +120,10 @@ def _count(table: SampleTable) -> dict[str, Any]:
 
 
 def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec | None = None) -> Plan:
-    """The labels' area as a job whose tiles are only read, for a spec's features, or the standard ones."""
+    """The labels' area as a job whose tiles are only read, for a spec's features, or the standard ones.
+
+    The plan of the same labels made before, when the catalog is away.
+    """
     request = MapRequest(
         aoi=labels.aoi,
         season=season_of(arguments.season),
@@ -117,6 +132,10 @@ def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec
         collection=arguments.collection,
         options=MapOptions(epsg=epsg_of(arguments.crs), max_cloud=arguments.max_cloud),
     )
+    return plan_or_recall(lambda: _planned(arguments, request, labels, spec), request, spec, settings())
+
+
+def _planned(arguments: argparse.Namespace, request: MapRequest, labels: Labels, spec: FeatureSpec | None) -> Plan:
     used = spec or _standard(request)
     scenes, verdicts = probed(find_scenes(query_of(request, used.bands)), request, probe=not arguments.no_probe)
     card = ModelCard(name="labels", model_sha256="", spec=used, classes=labels.legend.classes)

@@ -34,6 +34,16 @@ def coverage_key(job: str) -> str:
     return f"plans/{job}/coverage.json"
 
 
+def legend_key(job: str) -> str:
+    """Names and colours that the user gave for a job's classes."""
+    return f"plans/{job}/legend.json"
+
+
+def polygons_key(job: str, name: str) -> str:
+    """The `zones` or `parcels` that the user gave for a job."""
+    return f"plans/{job}/{name}.parquet"
+
+
 def calibration_key() -> str:
     """How fast pods are, by the jobs of the store."""
     return "calibration/pods.json"

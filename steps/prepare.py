@@ -1,13 +1,14 @@
 """From a request to a plan: search, probe, plan; and the plan's first files in the store."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from steps import naming
-from steps.aoi import search_boxes
+from steps.aoi import search_boxes, with_swapped_axes
 from steps.drift_reference import POINTS_FILE, check_points
-from steps.errors import ModelError
+from steps.errors import AoiError, DataError, ModelError
 from steps.model.card import ModelCard
 from steps.model.job import MapRequest, OffsetVerdict, Plan
 from steps.model.scene import Scene
@@ -19,9 +20,25 @@ from steps.versions import code_version
 
 
 def make_plan(request: MapRequest, card: ModelCard, *, probe: bool = True) -> Plan:
-    """Search the catalog and pin what is found; the same request of the same catalog gives the same plan."""
-    scenes, verdicts = probed(find_scenes(query_of(request, card.spec.bands)), request, probe=probe)
+    """Search the catalog and pin what is found; the same request of the same catalog gives the same plan.
+
+    Raises DataError when there is no scene, and what `find_scenes` and `plan_map` raise.
+    """
+    query = query_of(request, card.spec.bands)
+    found = find_scenes(query)
+    if not found:
+        raise _no_scenes(request, query)
+    scenes, verdicts = probed(found, request, probe=probe)
     return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
+
+
+def _no_scenes(request: MapRequest, query: SceneQuery) -> DataError:
+    """There is nothing to make a map of, perhaps because latitudes were written before longitudes."""
+    what = f"AOI {request.aoi.name!r} has no scene of {request.catalog} in {request.season}"
+    swapped = with_swapped_axes(request.aoi)
+    if swapped and find_scenes(query_of(msgspec.structs.replace(request, aoi=swapped), query.bands)):
+        return AoiError(f"{what}, but has some with longitude and latitude swapped", "write lon, lat in degrees")
+    return DataError(what, "choose another season, area or catalog")
 
 
 def query_of(request: MapRequest, bands: tuple[str, ...], *, every_band: bool = False) -> SceneQuery:
@@ -63,18 +80,29 @@ def load_points(href: str, card: ModelCard) -> bytes | None:
     return data
 
 
-def store_plan(plan: Plan, model_bytes: bytes, store: Store, points: bytes | None = None) -> None:
-    """Put all that a tile needs into the store: the model and its points first, the plan last."""
-    _put_new(naming.model_key(plan.card.digest), model_bytes, store)
+def store_plan(plan: Plan, model_bytes: bytes, store: Store, points: bytes | None = None) -> list[str]:
+    """Put all that a tile needs into the store: the model and its points first, the plan last; the keys that are new.
+
+    Models and their points are shared between jobs.
+    """
+    shared = {naming.model_key(plan.card.digest): model_bytes}
     if points is not None and plan.card.reference is not None:
-        _put_new(naming.points_key(plan.card.reference.points_sha256), points, store)
-    store.put_bytes(naming.request_key(plan.job), msgspec.json.encode(plan.request))
-    store.put_bytes(naming.plan_key(plan.job), encode_plan(plan))
-
-
-def _put_new(key: str, data: bytes, store: Store) -> None:
-    if not store.exists(key):
+        shared[naming.points_key(plan.card.reference.points_sha256)] = points
+    own = {
+        naming.request_key(plan.job): msgspec.json.encode(plan.request),
+        naming.plan_key(plan.job): encode_plan(plan),
+    }
+    new = {key: data for key, data in (shared | own).items() if not store.exists(key)}
+    for key, data in (new | own).items():
         store.put_bytes(key, data)
+    return list(new)
+
+
+def withdraw(plan: Plan, new: Sequence[str], store: Store) -> None:
+    """Take back what a job without any result left in the store: `new` and its notes. Its plan goes first."""
+    notes = list(store.list(f"{naming.plan_key(plan.job).rpartition('/')[0]}/"))
+    for key in (naming.plan_key(plan.job), *notes, *new):
+        store.delete(key)
 
 
 def encode_plan(plan: Plan) -> bytes:

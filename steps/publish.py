@@ -1,6 +1,5 @@
 """From finished tiles to a published map: judge, mosaic, describe. The STAC item is written last."""
 
-import argparse
 import contextlib
 import csv
 import datetime as dt
@@ -21,10 +20,11 @@ from steps.disagreement import Disagreement, disagreement
 from steps.drift import Drift, properties
 from steps.drift_files import DRIFT_CSV, map_drift, write_drift
 from steps.drift_report import drift_warnings, render_drift
+from steps.extras import Extras
 from steps.footprint import Footprint
 from steps.gate import judge
 from steps.generalise import generalise
-from steps.legend import DYNAMIC_WORLD, Legend, qml_style, read_legend
+from steps.legend import DYNAMIC_WORLD, qml_style
 from steps.model.card import ClassDef
 from steps.model.grid import TileId
 from steps.model.job import Coverage, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
@@ -35,33 +35,11 @@ from steps.seams import seam_score
 from steps.stac import MapFacts, MapFile, MapRaster, map_item
 from steps.store import Store
 from steps.work import read_outcomes
-from steps.zones import parcel_table, parcels_of, read_polygons, zone_table, zones_of
+from steps.zones import parcel_table, parcels_of, zone_table, zones_of
 
 FACTS = "facts.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extras:
-    """What a user gives beside the request, to be used when publishing."""
-
-    classes: tuple[ClassDef, ...] = ()
-    """Other names and colours for the model's classes, by code."""
-    zones: str = ""
-    parcels: str = ""
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace) -> "Extras":
-        """From `--legend`, `--zones` and `--parcels`; a file that cannot be used is refused before any work."""
-        legend = read_legend(arguments.legend) if arguments.legend else Legend((), {})
-        zones, parcels = getattr(arguments, "zones", ""), getattr(arguments, "parcels", "")
-        for path in filter(None, (zones, parcels)):
-            read_polygons(path)
-        return cls(classes=legend.classes, zones=zones, parcels=parcels)
-
-    def named(self, classes: Sequence[ClassDef]) -> tuple[ClassDef, ...]:
-        """The model's classes, with the names and colours of the user's legend."""
-        given = {entry.code: entry for entry in self.classes}
-        return tuple(given.get(entry.code, entry) for entry in classes)
+_OPTIONAL = ("zones.csv", "zones.gpkg", "parcels.csv", "parcels.gpkg", "drift.json", DRIFT_CSV)
+"""Files that a map may have or not."""
 
 
 class MosaicFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,9 +142,17 @@ def publish_job(plan: Plan, store: Store, coverage: Coverage, extras: Extras) ->
         report = render_report(_context(plan, found, rasters, tables, files))
         (folder / "report.html").write_text(report, encoding="utf-8")
         files.append(_file("report", folder / "report.html"))
-        for path in sorted(folder.iterdir()):
-            store.put_file(naming.map_key(plan.job, path.name), path)
+        _put_tables(plan.job, folder, store)
     return _put_item(plan, store, found, files)
+
+
+def _put_tables(job: str, folder: Path, store: Store) -> None:
+    """All files of a folder, in place of those of an earlier publishing."""
+    for path in sorted(folder.iterdir()):
+        store.put_file(naming.map_key(job, path.name), path)
+    for name in _OPTIONAL:
+        if not (folder / name).exists() and store.exists(naming.map_key(job, name)):
+            store.delete(naming.map_key(job, name))
 
 
 def _write_facts(folder: Path, found: _Found) -> None:

@@ -27,6 +27,27 @@ _MIGRATIONS = (
         reason text not null, seconds real not null, updated text not null, primary key (job, tile)
     ) without rowid;
     """,
+    """
+    alter table tiles rename to old_tiles;
+    alter table jobs rename to old_jobs;
+    drop index jobs_by_time;
+    create table jobs (
+        id text not null, store text not null, created text not null, updated text not null, phase text not null,
+        body text not null, primary key (id, store)
+    );
+    create index jobs_by_time on jobs (updated desc);
+    insert into jobs select id, json_extract(body, '$.store'), created, updated, phase, body from old_jobs;
+    create table tiles (
+        job text not null, store text not null, tile text not null, phase text not null, reason text not null,
+        seconds real not null, updated text not null, primary key (job, store, tile),
+        foreign key (job, store) references jobs (id, store) on delete cascade
+    ) without rowid;
+    insert into tiles
+        select job, jobs.store, tile, old.phase, reason, seconds, old.updated
+        from old_tiles old join jobs on jobs.id = old.job;
+    drop table old_tiles;
+    drop table old_jobs;
+    """,
 )
 """One script per version of the schema; `user_version` says how many have run."""
 _HOME = "set GEOCROP_HOME to a folder that you may write to"
@@ -44,21 +65,18 @@ class TileRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Records(Protocol):
-    """Jobs and their tiles."""
+    """Jobs and their tiles. The same job in another store, as after a replay, has a record of its own."""
 
     def save_job(self, record: JobRecord) -> None:
         """Insert or replace a job; its tiles stay."""
 
-    def job(self, job: str) -> JobRecord | None:
-        """A job with its tiles counted by phase."""
+    def jobs(self, job: str = "") -> Iterator[JobRecord]:
+        """All jobs, or those of one id, with their tiles counted by phase, the last updated first."""
 
-    def jobs(self) -> Iterator[JobRecord]:
-        """All jobs with their tiles counted by phase, the last updated first."""
+    def save_tile(self, record: JobRecord, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
+        """Insert or replace what became of a job's tile."""
 
-    def save_tile(self, job: str, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
-        """Insert or replace what became of a tile."""
-
-    def tiles(self, job: str) -> list[TileRecord]:
+    def tiles(self, record: JobRecord) -> list[TileRecord]:
         """A job's tiles, by id."""
 
 
@@ -81,35 +99,32 @@ class SqliteRecords:
 
     def save_job(self, record: JobRecord) -> None:
         """See Records."""
-        row = (record.id, record.created.isoformat(), record.updated.isoformat(), record.phase, _encoded(record))
+        times = (record.created.isoformat(), record.updated.isoformat())
+        row = (record.id, record.store, *times, record.phase, msgspec.json.encode(record).decode())
         with self._connection() as connection:
             connection.execute(
-                "insert into jobs values (?, ?, ?, ?, ?) on conflict (id) do update set "
+                "insert into jobs values (?, ?, ?, ?, ?, ?) on conflict (id, store) do update set "
                 "updated = excluded.updated, phase = excluded.phase, body = excluded.body",
                 row,
             )
 
-    def job(self, job: str) -> JobRecord | None:
+    def jobs(self, job: str = "") -> Iterator[JobRecord]:
         """See Records."""
+        clause, parameters = ("where id = ?", (job,)) if job else ("", ())
         with self._connection() as connection:
-            return next(_jobs(connection, "where id = ?", (job,)), None)
+            return iter(list(_jobs(connection, f"{clause} order by updated desc, id", parameters)))
 
-    def jobs(self) -> Iterator[JobRecord]:
+    def save_tile(self, record: JobRecord, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
         """See Records."""
+        row = (record.id, record.store, str(tile), phase, reason, seconds, dt.datetime.now(dt.UTC).isoformat())
         with self._connection() as connection:
-            return iter(list(_jobs(connection, "order by updated desc, id")))
+            connection.execute("insert or replace into tiles values (?, ?, ?, ?, ?, ?, ?)", row)
 
-    def save_tile(self, job: str, tile: TileId, phase: Phase, reason: str, seconds: float) -> None:
+    def tiles(self, record: JobRecord) -> list[TileRecord]:
         """See Records."""
-        row = (job, str(tile), phase, reason, seconds, dt.datetime.now(dt.UTC).isoformat())
+        query = "select tile, phase, reason, seconds, updated from tiles where job = ? and store = ? order by tile"
         with self._connection() as connection:
-            connection.execute("insert or replace into tiles values (?, ?, ?, ?, ?, ?)", row)
-
-    def tiles(self, job: str) -> list[TileRecord]:
-        """See Records."""
-        query = "select tile, phase, reason, seconds, updated from tiles where job = ? order by tile"
-        with self._connection() as connection:
-            rows = connection.execute(query, (job,)).fetchall()
+            rows = connection.execute(query, (record.id, record.store)).fetchall()
         return [_tile(*row) for row in rows]
 
     @contextlib.contextmanager
@@ -169,19 +184,16 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _jobs(connection: sqlite3.Connection, clause: str, parameters: tuple[str, ...] = ()) -> Iterator[JobRecord]:
+def _jobs(connection: sqlite3.Connection, clause: str, parameters: tuple[str, ...]) -> Iterator[JobRecord]:
     """Jobs as they were saved, but for their tiles: these are counted, where there are any."""
     counted = (
-        "(select json_group_object(phase, n) from (select phase, count(*) n from tiles where job = id group by 1))"
+        "(select json_group_object(phase, n) from "
+        "(select phase, count(*) n from tiles t where t.job = jobs.id and t.store = jobs.store group by 1))"
     )
     for body, tiles in connection.execute(f"select body, {counted} from jobs {clause}", parameters):  # noqa: S608
         record = msgspec.json.decode(body, type=JobRecord)
         counts = msgspec.json.decode(tiles, type=dict[Phase, int])
         yield msgspec.structs.replace(record, tiles=counts or record.tiles)
-
-
-def _encoded(record: JobRecord) -> str:
-    return msgspec.json.encode(record).decode()
 
 
 def _tile(tile: str, phase: str, reason: str, seconds: float, updated: str) -> TileRecord:

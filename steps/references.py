@@ -17,6 +17,7 @@ from steps.store import open_store
 
 FILE_BYTES = 50_000_000
 """Largest AOI, legend or file of polygons."""
+MODEL_BYTES = 1_000_000_000
 RASTER_BYTES = 20_000_000_000
 _CHUNK = 1 << 20
 _LATER = {408, 425, 429, 500, 502, 503, 504}
@@ -25,6 +26,11 @@ _LATER = {408, 425, 429, 500, 502, 503, 504}
 def is_reference(text: str) -> bool:
     """Whether a text is an address, and not a path."""
     return "://" in text
+
+
+def is_web(text: str) -> bool:
+    """Whether a text is the address of something on a web server."""
+    return text.startswith(("http://", "https://"))
 
 
 def check_allowed(reference: str, settings: Settings) -> None:
@@ -59,7 +65,7 @@ def fetch_file(reference: str, folder: Path, settings: Settings, *, limit: int =
     target = folder / (urlsplit(reference).path.rpartition("/")[2] or "file")
     if reference.startswith("s3://"):
         _from_bucket(reference, target, settings, limit)
-    elif reference.startswith(("http://", "https://")):
+    elif is_web(reference):
         _from_web(reference, target, limit)
     else:
         raise UsageError(f"{reference[:200]!r} cannot be fetched", "give an s3:// or http(s) address")

@@ -195,7 +195,8 @@ def without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob,
     kept = tuple(scene for scene in job.scenes if scene.id != error.scene)
     if not job.exclude_bad_scenes or len(kept) == len(job.scenes):
         raise error
-    fault = SceneFault(scene=error.scene, href=error.href, error=error.what)
+    lasting = isinstance(error, SceneError)
+    fault = SceneFault(scene=error.scene, href=error.href, error=error.what, lasting=lasting)
     return msgspec.structs.replace(job, scenes=kept), fault
 
 

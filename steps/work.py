@@ -12,7 +12,7 @@ from steps import naming
 from steps.errors import DataError, GeoCropError, UsageError
 from steps.log import configure
 from steps.model.grid import TileId
-from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
+from steps.model.job import Coverage, Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
 from steps.store import Store, open_store
 from steps.tile import TileMapper, find_result
@@ -38,6 +38,12 @@ def read_plan(store: Store, job: str) -> Plan:
     """Raises MissingObject when the store knows no such job, DataError for a damaged plan."""
     plan: Plan = _decoded(store, naming.plan_key(job), Plan)
     return plan
+
+
+def read_coverage(store: Store, job: str) -> Coverage:
+    """The gate's last verdict on a job. Raises MissingObject when there is none, DataError for a damaged one."""
+    coverage: Coverage = _decoded(store, naming.coverage_key(job), Coverage)
+    return coverage
 
 
 def _decoded(store: Store, key: str, kind: Any) -> Any:

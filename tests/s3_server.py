@@ -46,6 +46,16 @@ class S3Server:
         }
         return Settings(home=home, **(fields | changes))  # type: ignore[arg-type]
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables that lead here."""
+        return {
+            "GEOCROP_S3_ENDPOINT": self.endpoint,
+            "GEOCROP_S3_ACCESS_KEY": self.access_key,
+            "GEOCROP_S3_SECRET_KEY": self.secret_key,
+            "GEOCROP_S3_SECURE": "false",
+        }
+
 
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:

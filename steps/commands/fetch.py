@@ -5,6 +5,7 @@ import sys
 
 from steps.blocks import fetch_plan
 from steps.progress import stage
+from steps.recall import remember
 from steps.settings import settings
 from steps.work import read_plan_file
 
@@ -15,5 +16,6 @@ def run(arguments: argparse.Namespace) -> int:
     assets = sum(len(scene.assets) for scene in plan.scenes)
     with stage("fetch", assets) as advance:
         report = fetch_plan(plan, settings(), advance)
+    remember(plan, settings())
     sys.stdout.write(f"{report}\n")
     return 0

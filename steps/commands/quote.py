@@ -7,21 +7,24 @@ from pathlib import Path
 import msgspec
 
 from steps.calibration import load
+from steps.extras import Extras
 from steps.jobs import stored_tiles
 from steps.local import crew_of
 from steps.prepare import encode_plan, make_plan
-from steps.publish import Extras
 from steps.quote import quote
+from steps.recall import plan_or_recall
 from steps.requests import build_request
 from steps.settings import settings
 from steps.store import open_store
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan and count; nothing is written but the plan, where asked."""
+    """Plan and count; nothing is written but the plan, under the home folder and where asked."""
     Extras.of(arguments)
     request, card = build_request(arguments, settings())
-    plan = make_plan(request, card, probe=not arguments.no_probe)
+    plan = plan_or_recall(
+        lambda: make_plan(request, card, probe=not arguments.no_probe), request, card.spec, settings()
+    )
     stored = {str(tile) for tile in stored_tiles(plan, open_store(arguments.out, settings()))}
     answer = quote(plan, load(settings()), stored, crew_of(settings(), arguments.workers).workers)
     if arguments.plan:

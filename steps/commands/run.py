@@ -2,11 +2,14 @@
 
 import argparse
 
+from steps import naming
 from steps.commands.outcome import say_coverage, workshop
+from steps.errors import DataError
+from steps.extras import Extras, keep_extras
 from steps.jobs import carry_out
-from steps.prepare import load_points, make_plan, store_plan
+from steps.prepare import load_points, make_plan, store_plan, withdraw
 from steps.progress import stage
-from steps.publish import Extras
+from steps.recall import plan_or_recall
 from steps.registry import pinned
 from steps.requests import build_request
 from steps.settings import settings
@@ -20,7 +23,16 @@ def run(arguments: argparse.Namespace) -> int:
     points = load_points(str(model.folder), card)
     shop = workshop(arguments.out, settings(), arguments.workers)
     with stage("plan", 1) as advance:
-        plan = make_plan(request, card, probe=not arguments.no_probe)
+        plan = plan_or_recall(
+            lambda: make_plan(request, card, probe=not arguments.no_probe), request, card.spec, settings()
+        )
         advance(1, f"{len(plan.tiles)} tiles, {len(plan.scenes)} scenes")
-    store_plan(plan, model.model_bytes, shop.store, points)
-    return say_coverage(plan, carry_out(plan, shop, extras), shop)
+    new = store_plan(plan, model.model_bytes, shop.store, points)
+    keep_extras(extras, plan.job, shop.store)
+    coverage = carry_out(plan, shop, extras)
+    try:
+        return say_coverage(plan, coverage, shop)
+    except DataError:  # nothing is mapped, and trying again would not help
+        if naming.plan_key(plan.job) in new:
+            withdraw(plan, new, shop.store)
+        raise

@@ -4,7 +4,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from steps.publish import Extras, mosaic_job
+from steps.extras import Extras
+from steps.publish import mosaic_job
 from steps.references import fetch_arguments
 from steps.settings import settings
 from steps.store import open_store

@@ -5,8 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from steps.extras import Extras
 from steps.model.job import Coverage
-from steps.publish import Extras, publish_job
+from steps.publish import publish_job
 from steps.references import fetch_arguments
 from steps.settings import settings
 from steps.store import open_store

@@ -11,11 +11,12 @@ from pathlib import Path
 from steps.errors import GeoCropError, ModelError, StoreError, UsageError
 from steps.evaluation import FOLDS, length
 from steps.folds import block_side
-from steps.material import gather
+from steps.material import gather, plan_to_fetch
 from steps.model.card import ModelCard
 from steps.model.job import ModelRef
 from steps.naming import slug
 from steps.oof import OOF_FILE, OutOfFold, load_oof
+from steps.prepare import encode_plan
 from steps.progress import stage
 from steps.recipe import QUICK, Recipe
 from steps.registry import find_champion, log_and_register
@@ -29,6 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--name {arguments.name!r} does not fit", "use a-z, 0-9 and dashes")
     if arguments.quick and arguments.search_seconds:
         raise UsageError("--quick searches for nothing", "leave it out, or --search-seconds")
+    if arguments.plan:
+        Path(arguments.plan).write_bytes(encode_plan(plan_to_fetch(arguments)))
+        return 0
     champion, before = _champion(arguments.name)  # a registry that is away says so before hours of work
     found = gather(arguments)
     recipe = QUICK if arguments.quick else Recipe(search_seconds=arguments.search_seconds)

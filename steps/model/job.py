@@ -185,6 +185,8 @@ class SceneFault(msgspec.Struct, frozen=True, kw_only=True):
     scene: str
     href: str
     error: str
+    lasting: bool = False
+    """Whether the scene's data is bad, so that another try finds the same; or it could not be read this time."""
 
 
 class TileMapped(msgspec.Struct, frozen=True, kw_only=True, tag="mapped"):

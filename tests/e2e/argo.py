@@ -82,7 +82,7 @@ def map_parameters(farm: Farm, aoi: Path | None = None, **changes: str) -> dict[
         "aoi": (aoi or farm.land.aoi).read_text(encoding="utf-8"),
         "season": str(farm.land.season),
         "catalog": CATALOG,
-        "model": "s3://geocrop/farm-model",
+        "model": "s3://geocrop-results/farm-model",
         "name": "farm",
         "tile-size": str(TILE),
     } | changes

@@ -24,7 +24,7 @@ from tests.e2e.kube import Json, Kube, kubectl_of, wait_for
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
 APPS = ROOT / "gitops/apps"
-ACCESS_KEY, SECRET_KEY, BUCKET = "e2e-access-key", "e2e-secret-key", "geocrop"
+ACCESS_KEY, SECRET_KEY, BUCKET = "e2e-access-key", "e2e-secret-key", "geocrop-results"
 _IMAGE_INPUTS = ("steps", "infra/images/worker", "pyproject.toml")
 _BUILD_HOST = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -168,7 +168,7 @@ def _prepare(kube: Kube, image: str, s3: str) -> None:
         *_s3_server("scenes", s3),
         *rendered(APPS / "workflow-access", image),
     )
-    sources = {"sources": "scenes,s3://geocrop", "mlflow-uri": ""}
+    sources = {"sources": "scenes,s3://geocrop-results", "mlflow-uri": ""}
     kube.run("patch", "configmap", "geocrop-settings", "--type=merge", "-p", json.dumps({"data": sources}))
     for name in ("minio", "scenes"):
         kube.run("rollout", "status", f"deployment/{name}", "--timeout=120s", timeout=130)

@@ -410,8 +410,30 @@ def test_a_truncated_raster_fails_a_strict_run(user: User, catalog: Catalog) -> 
     victim = min(catalog.folder.rglob("red.tif"))
     victim.write_bytes(victim.read_bytes()[:2000])
     command = user.command("run", {"--catalog": str(catalog.folder)})
-    check_refusal(user.types(*command, "--strict-scenes", "--no-probe"), 65, f"{victim}.*geocrop retry")
+    check_refusal(user.types(*command, "--strict-scenes", "--no-probe"), 65, f"{victim}.*run it again")
     assert not list((user.folder / "store").glob("maps/*"))
+
+
+def test_nothing_but_truncated_rasters_is_bad_data(user: User, catalog: Catalog) -> None:
+    """It would fail the same way again; of the job nothing stays but what a store is, an empty folder or two."""
+    for victim in catalog.folder.rglob("red.tif"):
+        victim.write_bytes(victim.read_bytes()[:2000])
+    command = user.command("run", {"--catalog": str(catalog.folder)})
+    check_refusal(user.types(*command, "--no-probe"), 65, r"red\.tif.*replace that file")
+    assert not [path for path in (user.folder / "store").rglob("*") if path.is_file()]
+
+
+def test_an_area_without_scenes_is_refused(user: User) -> None:
+    """Before anything is stored."""
+    ring = [[33.0, -18.0], [33.01, -18.0], [33.01, -17.99], [33.0, -17.99], [33.0, -18.0]]
+    aoi = user.file("a.geojson", polygon(ring))
+    user.refused(65, "no scene of .*another season", *user.command("run", {"aoi": aoi}))
+
+
+def test_swapped_axes_are_noticed_by_where_the_scenes_are(user: User) -> None:
+    """Latitude before longitude is a place, too; where only the other order has scenes, that is said."""
+    ring = [[y, x] for x, y in SQUARE]
+    user.refused(65, "swapped: write lon, lat", *user.command("quote", {"aoi": user.file("a.geojson", polygon(ring))}))
 
 
 # -- what may pass: network, S3, disk --------------------------------------------------------------------------------
@@ -436,9 +458,8 @@ def test_a_server_that_refuses_the_catalog(user: User, fault: str, code: int) ->
 @pytest.fixture
 def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     """The environment leads to the server."""
-    fields = {"ENDPOINT": s3.endpoint, "ACCESS_KEY": s3.access_key, "SECRET_KEY": s3.secret_key, "SECURE": "false"}
-    for name, value in fields.items():
-        monkeypatch.setenv(f"GEOCROP_S3_{name}", value)
+    for name, value in s3.environ.items():
+        monkeypatch.setenv(name, value)
     settings.cache_clear()
     return s3
 

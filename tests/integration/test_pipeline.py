@@ -24,6 +24,8 @@ from steps.calibration import Calibration
 from steps.landscape import Landscape, make_landscape
 from steps.model.job import Plan, TileEmpty, TileFailed, TileMapped, TileOutcome
 from steps.settings import settings
+from tests.range_server import serving
+from tests.s3_server import S3Server
 
 TILE = 128
 ANY_MACHINE = Calibration(
@@ -79,7 +81,7 @@ class Farm:
         """Map an AOI, the landscape's own unless told."""
         return self.geocrop(*self.map_command(out, aoi), *more, check=check)
 
-    def map_command(self, out: Path, aoi: Path | None = None) -> list[str]:
+    def map_command(self, out: Path | str, aoi: Path | None = None) -> list[str]:
         """The arguments of that."""
         return [
             *("run", str(aoi or self.land.aoi), "--season", str(self.land.season)),
@@ -306,20 +308,92 @@ def test_retry_does_only_what_failed(farm: Farm, published: Path, tmp_path: Path
     same_map(the_map(store), the_map(published))
 
 
-def test_an_aoi_without_scenes_fails_with_reasons(farm: Farm, tmp_path: Path) -> None:
-    """Nothing is published, the reason is said, and the exit code is that of bad data."""
-    aoi = tmp_path / "far.geojson"
-    ring = [[33.0, -18.0], [33.01, -18.0], [33.01, -17.99], [33.0, -17.99], [33.0, -18.0]]
-    aoi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}), encoding="utf-8")
-    done = farm.run(tmp_path / "store", aoi=aoi, check=False)
-    assert done.returncode == 65
-    assert "no-scenes" in done.stdout
-    assert "no-scenes" in json.loads(farm.geocrop("status", "--json").stdout)[0]["error"]
-    assert not list((tmp_path / "store").glob("maps/*/item.json"))
+def test_retry_publishes_with_what_the_run_was_given(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """Zones and parcels are kept beside the plan: a map that is published again has them still."""
+    store = tmp_path / "store"
+    shutil.copytree(published, store)
+    job = the_map(store).name
+    tables = {name: (the_map(store) / name).read_bytes() for name in ("zones.csv", "parcels.csv")}
+    (the_map(store) / "item.json").unlink()
+    farm.geocrop("retry", job, "--store", str(store))
+    assert {name: (the_map(store) / name).read_bytes() for name in tables} == tables
+    assert {"zones", "parcels"} <= json.loads((the_map(store) / "item.json").read_bytes())["assets"].keys()
+
+
+def test_retry_of_a_whole_map_does_nothing(farm: Farm, published: Path) -> None:
+    """Nothing failed: it says so, and the map is not touched."""
+    before = (the_map(published) / "item.json").stat().st_mtime_ns
+    said = farm.geocrop("retry", the_map(published).name, "--store", str(published)).stdout
+    assert "nothing to do again" in said
+    assert (the_map(published) / "item.json").stat().st_mtime_ns == before
+
+
+def test_a_run_without_zones_leaves_none(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """The same map run again without `--zones` keeps no table of the earlier one."""
+    store = tmp_path / "store"
+    shutil.copytree(published, store)
+    farm.run(store)
+    assert not list(the_map(store).glob("zones.*"))
+    assert not list(store.glob("plans/*/zones.parquet"))
+
+
+def test_status_reads_a_store(farm: Farm, published: Path) -> None:
+    """A job that another machine made is shown from its store, tile by tile."""
+    job, *tiles = json.loads(
+        farm.geocrop("status", the_map(published).name, "--store", str(published), "--json").stdout
+    )
+    assert (job["phase"], job["map"].endswith("item.json")) == ("succeeded", True)
+    assert len(tiles) == len(the_plan(published).tiles)
+    assert {tile["phase"] for tile in tiles} == {"succeeded"}
+
+
+def test_what_was_fetched_works_without_a_network(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """With plan and blocks at home, a map and a model are made though the catalog's server is gone; a line warns."""
+    away = Farm(farm.land, farm.model, tmp_path / "home")
+    away.home.mkdir()
+    (away.home / "calibration.json").write_bytes(msgspec.json.encode(ANY_MACHINE))
+    with serving(farm.land.folder) as server:
+        asked = away.map_command(tmp_path / "store")
+        asked[asked.index("--catalog") + 1] = f"{server.url}/catalog.json"
+        train = [
+            *("train", "--labels", str(farm.land.labels), "--legend", str(farm.land.legend), "--quick"),
+            *("--season", str(farm.land.season), "--catalog", f"{server.url}/catalog.json", "--name", "away"),
+        ]
+        away.geocrop("quote", *asked[1:], "--plan", str(tmp_path / "map.json"))
+        away.geocrop(*train, "--plan", str(tmp_path / "train.json"))
+        away.geocrop("fetch", str(tmp_path / "map.json"))
+        away.geocrop("fetch", str(tmp_path / "train.json"))
+    said = away.geocrop(*asked)
+    assert "plan.recalled" in said.stderr
+    same_map(the_map(tmp_path / "store"), the_map(published))
+    assert "model away version 1" in away.geocrop(*train).stdout
+
+
+def test_a_map_in_a_bucket(farm: Farm, published: Path, s3: S3Server) -> None:
+    """An s3:// store serves run, status, retry, replay and compare as a folder does."""
+    there, again = (f"s3://{s3.bucket}/pipeline/{name}" for name in ("first", "second"))
+    with mock.patch.dict(os.environ, s3.environ):
+        farm.geocrop(*farm.map_command(there))
+        job = the_map(published).name
+        rows = json.loads(farm.geocrop("status", job, "--store", there, "--json").stdout)
+        assert rows[0]["phase"] == "succeeded"
+        assert "nothing to do again" in farm.geocrop("retry", job, "--store", there).stdout
+        farm.geocrop("replay", rows[0]["map"], "--out", again)
+        said = farm.geocrop("compare", rows[0]["map"], f"{again}/maps/{job}/item.json").stdout
+    assert said
+
+
+def test_a_map_on_a_web_server_is_replayed(farm: Farm, published: Path, tmp_path: Path) -> None:
+    """Item, model and its points come from the server; the registry need not know the model."""
+    stranger = Farm(farm.land, tmp_path / "no-model", tmp_path / "home")
+    with serving(published) as server:
+        item = f"{server.url}/maps/{the_map(published).name}/item.json"
+        stranger.geocrop("replay", item, "--out", str(tmp_path / "store"))
+    same_map(the_map(tmp_path / "store"), the_map(published))
 
 
 def test_a_tile_of_cloud_is_empty_and_done(farm: Farm, tmp_path: Path) -> None:
-    """With every class masked as cloud the tiles are empty, for that reason."""
+    """With every class masked as cloud the tiles are empty, for that reason, and no map is made of them."""
     card = json.loads((farm.model / "card.json").read_text(encoding="utf-8"))
     model = tmp_path / "model"
     shutil.copytree(farm.model, model)
@@ -328,9 +402,15 @@ def test_a_tile_of_cloud_is_empty_and_done(farm: Farm, tmp_path: Path) -> None:
     cloudy = Farm(farm.land, model, farm.home)
     done = cloudy.run(tmp_path / "store", check=False)
     assert done.returncode == 65
-    found = outcomes(tmp_path / "store")
+    assert "all-cloud" in done.stdout
+    found = [
+        msgspec.json.decode(path.read_bytes(), type=TileOutcome) for path in tmp_path.glob("store/tiles/*/*/*.json")
+    ]
     assert {outcome.reason for outcome in found if isinstance(outcome, TileEmpty)} == {"all-cloud"}
     assert all(isinstance(outcome, TileEmpty) for outcome in found)
+    assert "all-cloud" in json.loads(cloudy.geocrop("status", "--json").stdout)[0]["error"]
+    left = [path.relative_to(tmp_path / "store") for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert {path.parts[0] for path in left} == {"tiles"}
 
 
 def test_quote_counts_what_is_stored(farm: Farm, published: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import xgboost
 
 from steps.commands.outcome import workshop
+from steps.extras import Extras
 from steps.jobs import Workshop, carry_out
 from steps.landscape import Landscape, make_landscape
 from steps.mlflow_client import connect
@@ -24,7 +25,6 @@ from steps.model.registry import RegisteredModel
 from steps.model.spec import standard_spec
 from steps.outbox import flush_outbox, home_outbox
 from steps.prepare import make_plan, store_plan
-from steps.publish import Extras
 from steps.registry import crown, find_version, list_models, log_and_register, pinned, resolve
 from steps.settings import Settings
 from steps.store import open_store

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,14 @@ def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, 
 
 
 def test_nothing_mapped_fails_and_is_settled(farm: Farm, tmp_path: Path) -> None:
-    """The gate fails, nothing is published, and the exit handler notes it."""
-    aoi = {"type": "Polygon", "coordinates": [[[33, -18], [33.01, -18], [33.01, -17.99], [33, -17.99], [33, -18]]]}
+    """To a model that takes all for cloud the gate fails, nothing is published, and the exit handler notes it."""
+    model = shutil.copytree(farm.model, tmp_path / "model")
+    card = json.loads((model / "card.json").read_bytes())
+    card["spec"]["clear_classes"] = [11]
+    (model / "card.json").write_text(json.dumps(card), encoding="utf-8")
     run = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
-    assert run.run(wanted(farm, tmp_path / "store", aoi=json.dumps(aoi))) == "Failed"
-    assert "no-scenes" in run.ran("gate")[-1].stderr
+    assert run.run(wanted(farm, tmp_path / "store", model=str(model))) == "Failed"
+    assert "all-cloud" in run.ran("gate")[-1].stderr
     assert run.ran("mosaic") == []
     (ending,) = (tmp_path / "store").glob("plans/*/workflow.json")
     assert json.loads(ending.read_bytes())["phase"] == "failed"

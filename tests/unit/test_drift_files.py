@@ -22,13 +22,14 @@ from steps import naming
 from steps.drift import Drift, Verdict
 from steps.drift_reference import POINTS_FILE, make_reference
 from steps.errors import ModelError
+from steps.extras import Extras
 from steps.model.aoi import Aoi
 from steps.model.card import ModelCard
 from steps.model.grid import TileId
 from steps.model.job import Coverage, Plan, TileFailed, TileMapped, TilePlan
 from steps.model.scene import Scene
 from steps.prepare import load_points, store_plan
-from steps.publish import Extras, gate_job, mosaic_job, publish_job
+from steps.publish import gate_job, mosaic_job, publish_job
 from steps.store import FolderStore
 from steps.testing import any_classes, any_grid, any_plan, any_request, any_spec, tiny_scene
 from steps.tile import TileMapper, feature_strips

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.gate import judge
+from steps.gate import failure, judge
 from steps.model.grid import TileId
 from steps.model.job import Coverage, MapOptions, Phase, Reason, SceneFault
 
@@ -89,3 +89,11 @@ def test_a_verdict_is_data():
     """A verdict comes back whole from JSON, as the next step reads it."""
     found = judge({Reason.MAPPED: 1}, {ANY_TILE: Reason.NO_SCENES}, (), MapOptions())
     assert msgspec.json.decode(msgspec.json.encode(found), type=Coverage) == found
+
+
+@pytest.mark.parametrize(("lasting", "code"), [((True, True), 65), ((True, False), 75)])
+def test_bad_files_fail_the_same_way_again(lasting: tuple[bool, ...], code: int):
+    """Where all scenes left out hold bad data another try does not help; where one could not be read, it may."""
+    faults = [SceneFault(scene=f"s{n}", href="", error="bad", lasting=each) for n, each in enumerate(lasting)]
+    found = judge({Reason.READ_ERROR: 9}, {ANY_TILE: Reason.READ_ERROR}, faults, MapOptions())
+    assert failure("any-job", found, {}).exit_code == code

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from steps.errors import DataError, StoreError, UsageError
 from steps.model.grid import TileId
 from steps.model.job import JobRecord, Phase
-from steps.records import Records, SqliteRecords, open_records
+from steps.records import _MIGRATIONS, Records, SqliteRecords, open_records
 from steps.settings import Settings
 from steps.testing import any_request
 
@@ -44,27 +44,27 @@ def test_a_job_comes_back_as_it_was_saved(records: Records) -> None:
     """Request, phase, href, error and times are kept."""
     record = any_record(phase=Phase.FAILED, href="/any/item.json", error="any", store="/any", tiles={Phase.QUEUED: 3})
     records.save_job(record)
-    assert records.job("any-job") == record
+    assert list(records.jobs("any-job")) == [record]
     assert list(records.jobs()) == [record]
 
 
 def test_an_unknown_job_is_none(records: Records) -> None:
     """Nothing is made up."""
-    assert records.job("unknown") is None
-    assert records.tiles("unknown") == []
+    assert list(records.jobs("unknown")) == []
+    assert records.tiles(any_record("unknown")) == []
     assert list(records.jobs()) == []
 
 
 def test_tiles_are_counted_by_phase(records: Records) -> None:
     """A job's tiles come counted from their own records, alone and in the list; the last one saved holds."""
     records.save_job(any_record(tiles={Phase.QUEUED: 2}))
-    records.save_tile("any-job", TileId(row=1, col=2), Phase.FAILED, "read-error", 0.5)
-    records.save_tile("any-job", TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
-    records.save_tile("any-job", TileId(row=1, col=1), Phase.SUCCEEDED, "all-cloud", 2.0)
-    records.save_tile("any-job", TileId(row=0, col=9), Phase.FAILED, "worker-lost", 0.0)
+    records.save_tile(any_record(), TileId(row=1, col=2), Phase.FAILED, "read-error", 0.5)
+    records.save_tile(any_record(), TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
+    records.save_tile(any_record(), TileId(row=1, col=1), Phase.SUCCEEDED, "all-cloud", 2.0)
+    records.save_tile(any_record(), TileId(row=0, col=9), Phase.FAILED, "worker-lost", 0.0)
     counts = {Phase.SUCCEEDED: 2, Phase.FAILED: 1}
-    assert [record.tiles for record in (records.job("any-job"), *records.jobs()) if record] == [counts, counts]
-    rows = [(tile.tile, tile.phase, tile.reason, tile.seconds) for tile in records.tiles("any-job")]
+    assert [record.tiles for record in (*records.jobs("any-job"), *records.jobs())] == [counts, counts]
+    rows = [(tile.tile, tile.phase, tile.reason, tile.seconds) for tile in records.tiles(any_record())]
     assert rows == [
         ("r00000c00009", Phase.FAILED, "worker-lost", 0.0),
         ("r00001c00001", Phase.SUCCEEDED, "all-cloud", 2.0),
@@ -75,11 +75,36 @@ def test_tiles_are_counted_by_phase(records: Records) -> None:
 def test_a_job_saved_again_keeps_its_tiles(records: Records) -> None:
     """Saving a job replaces the job and nothing else."""
     records.save_job(any_record())
-    records.save_tile("any-job", TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
+    records.save_tile(any_record(), TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
     records.save_job(any_record(phase=Phase.SUCCEEDED, minutes=5))
-    job = records.job("any-job")
-    assert job is not None
+    (job,) = records.jobs("any-job")
     assert (job.phase, job.tiles) == (Phase.SUCCEEDED, {Phase.SUCCEEDED: 1})
+
+
+def test_a_job_in_two_stores_has_two_records(records: Records) -> None:
+    """A replay elsewhere leaves the record of the first map, and its tiles, as they are."""
+    first, second = any_record(store="/one"), any_record(store="/two", minutes=5)
+    records.save_job(first)
+    records.save_tile(first, TileId(row=1, col=2), Phase.SUCCEEDED, "", 1.5)
+    records.save_job(second)
+    assert [record.store for record in records.jobs("any-job")] == ["/two", "/one"]
+    assert (len(records.tiles(first)), records.tiles(second)) == (1, [])
+
+
+def test_records_of_the_first_schema_are_kept(tmp_path: Path) -> None:
+    """A file from before a job could lie in two stores is brought up to date with all that it holds."""
+    with sqlite3.connect(tmp_path / "records.db") as connection:
+        connection.executescript(_MIGRATIONS[0])
+        record = any_record(store="/one")
+        row = (record.id, NOW.isoformat(), NOW.isoformat(), record.phase, msgspec.json.encode(record).decode())
+        connection.execute("insert into jobs values (?, ?, ?, ?, ?)", row)
+        connection.execute("insert into tiles values (?, 'r1', 'succeeded', '', 1, ?)", (record.id, NOW.isoformat()))
+        connection.execute("pragma user_version = 1")
+    connection.close()
+    records = open_records(Settings(home=tmp_path))
+    (found,) = records.jobs(record.id)
+    assert (found.store, found.tiles) == ("/one", {Phase.SUCCEEDED: 1})
+    assert [tile.tile for tile in records.tiles(found)] == ["r1"]
 
 
 def test_the_last_updated_job_comes_first(records: Records) -> None:
@@ -97,10 +122,9 @@ def test_any_text_is_kept(tmp_path_factory: pytest.TempPathFactory, reason: str,
         return
     records = SqliteRecords(tmp_path_factory.mktemp("records") / "records.db")
     records.save_job(any_record(name, error=reason))
-    records.save_tile(name, TileId(row=1, col=2), Phase.FAILED, reason, seconds)
-    (tile,) = records.tiles(name)
-    job = records.job(name)
-    assert job is not None
+    records.save_tile(any_record(name), TileId(row=1, col=2), Phase.FAILED, reason, seconds)
+    (tile,) = records.tiles(any_record(name))
+    (job,) = records.jobs(name)
     assert (tile.reason, tile.seconds, job.error) == (reason, seconds, reason)
 
 
@@ -116,7 +140,7 @@ sys.stdin.readline()
 records = SqliteRecords(pathlib.Path(sys.argv[1]))
 records.save_job(record)
 for col in range(int(sys.argv[3])):
-    records.save_tile(record.id, TileId(row=7, col=col), Phase.SUCCEEDED, "", 0.1)
+    records.save_tile(record, TileId(row=7, col=col), Phase.SUCCEEDED, "", 0.1)
 """
 
 
@@ -155,14 +179,14 @@ def test_a_killed_process_loses_nothing_it_had_saved(tmp_path: Path) -> None:
     with start_worker(path, "any-job", 100_000) as worker:
         tell(worker)
         deadline = time.monotonic() + 30
-        while len(records.tiles("any-job")) < 30 and time.monotonic() < deadline:
+        while len(records.tiles(any_record())) < 30 and time.monotonic() < deadline:
             time.sleep(0.01)
         worker.kill()
-    saved = records.tiles("any-job")
+    saved = records.tiles(any_record())
     assert len(saved) >= 30
     assert [tile.tile for tile in saved] == [str(TileId(row=7, col=col)) for col in range(len(saved))]
-    records.save_tile("any-job", TileId(row=8, col=0), Phase.FAILED, "worker-lost", 0.0)
-    assert len(records.tiles("any-job")) == len(saved) + 1
+    records.save_tile(any_record(), TileId(row=8, col=0), Phase.FAILED, "worker-lost", 0.0)
+    assert len(records.tiles(any_record())) == len(saved) + 1
 
 
 @pytest.fixture
@@ -217,6 +241,5 @@ def test_a_file_that_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_records_are_whole_structs(records: Records) -> None:
     """What is kept of a request is enough to run it again."""
     records.save_job(any_record())
-    job = records.job("any-job")
-    assert job is not None
+    (job,) = records.jobs("any-job")
     assert msgspec.json.encode(job.request) == msgspec.json.encode(any_request())

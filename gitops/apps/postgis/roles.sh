@@ -4,7 +4,8 @@
 set -eu
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 PGPASSWORD=$(cat /secrets/admin/password)
-export PGPASSWORD PGHOST=postgis PGPORT=5433 PGUSER=postgres PGDATABASE=postgres
+PGOPTIONS="-c client_min_messages=warning"
+export PGPASSWORD PGOPTIONS PGHOST=postgis PGPORT=5433 PGUSER=postgres PGDATABASE=postgres
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1 "$@"; }
 for role in geocrop mlflow argo; do
     word=$(cat "/secrets/$role/password")

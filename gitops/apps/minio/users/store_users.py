@@ -14,14 +14,13 @@ from typing import Any
 from minio import Minio
 from minio.commonconfig import ENABLED, Filter
 from minio.credentials import StaticProvider
-from minio.lifecycleconfig import AbortIncompleteMultipartUpload, Expiration, LifecycleConfig, Rule
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from minio.minioadmin import MinioAdmin
 
 Json = dict[str, Any]
 BUCKET_ACTIONS = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
 READ = ["s3:GetObject"]
 WRITE = [*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-UNFINISHED_DAYS = 3
 
 
 def main() -> int:
@@ -47,10 +46,9 @@ def key_of(folder: Path) -> tuple[str, str]:
 
 
 def make_bucket(client: Minio, name: str, kept: dict[str, int]) -> None:
-    """With how many days things below a prefix are kept; unfinished uploads go in any case."""
+    """With how many days things below a prefix are kept. MinIO itself removes unfinished uploads after a day."""
     if not client.bucket_exists(bucket_name=name):
         client.make_bucket(bucket_name=name)
-    unfinished = AbortIncompleteMultipartUpload(days_after_initiation=UNFINISHED_DAYS)
     rules = [
         Rule(
             status=ENABLED,
@@ -60,16 +58,10 @@ def make_bucket(client: Minio, name: str, kept: dict[str, int]) -> None:
         )
         for number, (prefix, days) in enumerate(sorted(kept.items()))
     ]
-    everything = Filter(prefix="")
-    rules.append(
-        Rule(
-            status=ENABLED,
-            rule_id="unfinished",
-            rule_filter=everything,
-            abort_incomplete_multipart_upload=unfinished,
-        )
-    )
-    client.set_bucket_lifecycle(bucket_name=name, config=LifecycleConfig(rules=rules))
+    if rules:
+        client.set_bucket_lifecycle(bucket_name=name, config=LifecycleConfig(rules=rules))
+    else:
+        client.delete_bucket_lifecycle(bucket_name=name)
 
 
 def make_user(admin: MinioAdmin, name: str, key: tuple[str, str], rights: Json) -> None:

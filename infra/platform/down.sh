@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Takes away what up.sh and Argo CD made that does not go with the namespaces; volumes with data go with them, too.
+set -euo pipefail
+export KUBECONFIG=${KUBECONFIG:?}
+gone() { kubectl delete "$@" --ignore-not-found --timeout=180s >/dev/null; }
+there() { kubectl get "$@" >/dev/null 2>&1; }
+
+# Applications without their finalizers: what they made goes with the namespaces.
+if there crd applications.argoproj.io; then
+    kubectl -n argocd scale statefulset/argocd-application-controller --replicas=0 >/dev/null 2>&1 || true
+    kubectl -n argocd get applications.argoproj.io -o name | while read -r one; do
+        kubectl -n argocd patch "$one" --type=merge --patch '{"metadata": {"finalizers": null}}' >/dev/null
+    done
+    for kind in applications applicationsets appprojects; do
+        gone -n argocd "$kind.argoproj.io" --all
+    done
+    if [[ -z $(kubectl get applications.argoproj.io --all-namespaces -o name) ]]; then
+        gone crd applications.argoproj.io applicationsets.argoproj.io appprojects.argoproj.io
+    fi
+fi
+for part in application-controller applicationset-controller server; do
+    gone clusterrole,clusterrolebinding "argocd-$part"
+done
+for name in services steps tiles; do
+    gone priorityclass "geocrop-$name"
+done
+# The kinds of Argo Workflows, where it was we who brought them.
+kubectl get crd -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.annotations.argocd\.argoproj\.io/tracking-id}{"\n"}{end}' |
+    while read -r name by; do
+        [[ $by != argo-workflows:* ]] || gone crd "$name"
+    done

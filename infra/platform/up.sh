@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# From empty namespaces to an Argo CD that follows the Gitea that it deploys. Run again it makes what is missing.
+# Needs kubectl, git and curl. Secrets go from the cluster to the cluster: through variables and standard input, never
+# through an argument, a file or a log.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here"
+: "${DOMAIN:?}" "${ISSUER:?}" "${SOURCE_REPOSITORY:?}" "${ARGOCD_MANIFEST:?}" "${ARGOCD_SHA256:?}"
+owner=frankchine
+work=$(mktemp -d)
+forward=
+finish() {
+    [[ -z $forward ]] || kill "$forward" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+say() { printf '%(%T)T %s\n' -1 "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+apply() { kubectl apply --server-side --force-conflicts --field-manager=argocd-controller -f - >/dev/null; }
+secret() { kubectl -n "$1" get secret "$2" -o "jsonpath={.data.$3}" | base64 -d; }
+
+# -- the contents, with this place's domain ------------------------------------------------------------------------
+
+git clone --quiet --no-hardlinks "$SOURCE_REPOSITORY" "$work/source" || die "no Git repository in $SOURCE_REPOSITORY"
+place=$work/source/gitops/place/place.yaml
+sed -i "s|^  domain: .*|  domain: $DOMAIN|; s|^  issuer: [^ ]*|  issuer: $ISSUER|" "$place"
+if ! git -C "$work/source" diff --quiet; then
+    git -C "$work/source" -c user.name=GeoCrop -c "user.email=geocrop@$DOMAIN" commit --quiet --all \
+        --message "chore(gitops): this place is $DOMAIN"
+fi
+gitops=$work/source/gitops
+
+# -- secrets, Gitea ------------------------------------------------------------------------------------------------
+
+# once CRONJOB: run it now, and wait for it.
+once() {
+    kubectl -n geocrop delete job "$1-first" --ignore-not-found >/dev/null
+    kubectl -n geocrop create job "$1-first" --from="cronjob/$1" >/dev/null
+    kubectl -n geocrop wait --for=condition=Complete "job/$1-first" --timeout=300s >/dev/null ||
+        die "$1 failed: kubectl -n geocrop logs job/$1-first"
+}
+
+say "ranks, policies, secrets"
+kubectl kustomize "$gitops/apps/access" | apply
+once make-secrets
+
+say "Gitea"
+kubectl kustomize "$gitops/apps/gitea" | apply
+kubectl -n geocrop rollout status statefulset/gitea --timeout=600s >/dev/null ||
+    die "Gitea does not start: kubectl -n geocrop logs gitea-0"
+once gitea-setup
+
+kubectl -n geocrop port-forward service/gitea :3000 >"$work/forward" 2>&1 &
+forward=$!
+for _ in {1..100}; do
+    port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/forward")
+    [[ -z $port ]] || break
+    sleep 0.1
+done
+[[ -n ${port:-} ]] || die "Gitea is not reached: $(cat "$work/forward")"
+gitea=http://127.0.0.1:$port
+GITEA_PASSWORD=$(secret geocrop gitea admin-password)
+export GITEA_PASSWORD
+# api METHOD PATH [BODY]: the status goes to standard output; the password through a configuration on standard input.
+api() {
+    printf 'user = "%s:%s"\n' "$owner" "$GITEA_PASSWORD" |
+        curl --silent --show-error --noproxy '*' --config - --request "$1" --header 'Content-Type: application/json' \
+            ${3:+--data "$3"} --output "$work/answer" --write-out '%{http_code}' "$gitea/api/v1/$2"
+}
+
+status=$(api GET "repos/$owner/geocrop")
+if [[ $status == 404 ]]; then
+    status=$(api POST user/repos '{"name": "geocrop", "private": true, "default_branch": "main"}')
+    [[ $status == 201 ]] || die "the repository was not made: $status $(cat "$work/answer")"
+fi
+status=$(api GET "repos/$owner/geocrop/branches/main")
+if [[ $status == 404 ]]; then
+    say "first contents"
+    # shellcheck disable=SC2016
+    git -C "$work/source" -c credential.helper= \
+        -c credential.helper='!f() { echo username=frankchine; echo "password=$GITEA_PASSWORD"; }; f' \
+        push --quiet "$gitea/$owner/geocrop.git" HEAD:refs/heads/main
+fi
+
+# -- Argo CD -------------------------------------------------------------------------------------------------------
+
+say "Argo CD"
+cp -r "$here/argocd" "$work/argocd"
+case $ARGOCD_MANIFEST in
+https://*) curl --silent --show-error --fail --location --output "$work/argocd/install.yaml" "$ARGOCD_MANIFEST" ;;
+*) cp "$ARGOCD_MANIFEST" "$work/argocd/install.yaml" ;;
+esac
+echo "$ARGOCD_SHA256  $work/argocd/install.yaml" | sha256sum --check --quiet || die "Argo CD's manifest is another one"
+kubectl kustomize "$work/argocd" >"$work/argocd.yaml"
+kubectl apply --server-side --force-conflicts -f "$work/argocd.yaml" >"$work/applied" 2>&1 ||
+    { tail -n 20 "$work/applied" >&2; exit 1; }
+for part in statefulset/argocd-application-controller deployment/argocd-repo-server deployment/argocd-redis \
+    deployment/argocd-server; do
+    kubectl -n argocd rollout status "$part" --timeout=600s >/dev/null || die "$part does not start"
+done
+
+if ! kubectl -n argocd get secret geocrop-repository >/dev/null 2>&1; then
+    api DELETE "users/$owner/tokens/argocd" >/dev/null
+    status=$(api POST "users/$owner/tokens" '{"name": "argocd", "scopes": ["read:repository"]}')
+    [[ $status == 201 ]] || die "no token for Argo CD: $status"
+    token=$(sed -n 's/.*"sha1":"\([0-9a-f]*\)".*/\1/p' "$work/answer")
+    : >"$work/answer"
+    apply <<END
+apiVersion: v1
+kind: Secret
+metadata:
+  name: geocrop-repository
+  namespace: argocd
+  labels: {argocd.argoproj.io/secret-type: repository, app.kubernetes.io/part-of: geocrop}
+stringData:
+  type: git
+  url: $(sed -n 's/^  repository: \([^ ]*\).*/\1/p' "$place")
+  username: $owner
+  password: $token
+END
+fi
+
+say "the root application"
+kubectl kustomize "$gitops/root" | awk 'BEGIN {RS = "---\n"} /(^|\n)kind: AppProject\n/' | apply
+kubectl kustomize "$gitops/root/self" | apply
+say 'done: Argo CD brings the rest'
