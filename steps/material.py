@@ -25,7 +25,15 @@ from steps.prepare import probed, query_of
 from steps.progress import stage
 from steps.recall import plan_or_recall
 from steps.requests import epsg_of, layers_of, season_of
-from steps.samples import Pixels, centres, collect_samples, group_names, labelled_tiles, some_of
+from steps.samples import (
+    MAX_PER_CLASS,
+    Pixels,
+    centres,
+    collect_samples,
+    group_names,
+    labelled_tiles,
+    some_of,
+)
 from steps.scenes import absolute_catalog, find_scenes
 from steps.settings import settings
 from steps.specs import read_fields, spec_with
@@ -99,7 +107,8 @@ def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: Model
         table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, advance)
     facts = {**_facts(arguments, plan), **_count(table)}
     names = group_names(table, labels)
-    return Material(table, labels.legend.classes, plan.card.spec, facts, names, tuple(_absent(labels, table)))
+    notes = (*_absent(labels, table), *_capped(labels, tiles))
+    return Material(table, labels.legend.classes, plan.card.spec, facts, names, notes)
 
 
 def _check_layers(plan: Plan, tiles: Mapping[TileId, Pixels]) -> None:
@@ -113,6 +122,15 @@ def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
         yield (
             f"{len(missing)} labels gave no sample: {some_of(missing)}. They lie outside the scenes, were never seen "
             "clear, or hold no pixel's centre: check their CRS and season"
+        )
+
+
+def _capped(labels: Labels, tiles: Mapping[TileId, Pixels]) -> Iterator[str]:
+    drawn = np.concatenate([pixels.codes for pixels in tiles.values()])
+    if full := [entry.name for entry in labels.legend.classes if (drawn == entry.code).sum() == MAX_PER_CLASS]:
+        yield (
+            f"{', '.join(full)}: {MAX_PER_CLASS:,} pixels were drawn of the class, which are as many as are taken, "
+            "as evenly as possible of all its labels"
         )
 
 

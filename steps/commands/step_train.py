@@ -27,10 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
         folder = Path(scratch)
         fetched = fetch_arguments(arguments, ("labels", "legend", "spec"), folder / "given", settings())
         layers = _layers(arguments, folder / "layers")
-        code = dispatch([*_command(fetched), *layers, "--out", str(folder / "model")])
-        if code == 0 and arguments.keep:
-            _keep(folder / "model", arguments.keep)
-    return code
+        try:
+            return dispatch([*_command(fetched), *layers, "--out", str(folder / "model")])
+        finally:
+            if arguments.keep and (folder / "model").exists():  # trained, be it registered or not
+                _keep(folder / "model", arguments.keep)
 
 
 def _layers(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
