@@ -8,7 +8,7 @@ import { isWithin } from "@/raster/inside";
 import { lengthOf } from "@/raster/range";
 
 const classOf = (code: number, name: string, hectares: number, counterpart: number | null) => {
-  return { code, name, colour: "123456", hectares, share: 0, counterpart, adjusted_hectares: null, interval_hectares: null };
+  return { code, name, colour: "123456", safe_colour: "123456", hectares, share: 0, counterpart, adjusted_hectares: null, interval_hectares: null };
 };
 
 describe("points of a lattice within an area", () => {
