@@ -130,6 +130,8 @@ async def submit(context: Context, who: Principal, order: JobOrder, submission: 
 async def _submitted(context: Context, who: Principal, submission: str, fingerprint: str) -> JobRow | None:
     async with context.database.read() as connection:
         job = await find_submission(connection, who.owner, submission)
+    if job is not None and job.wanted == "delete":
+        raise ProblemError(409, "the job of this Idempotency-Key is being deleted", "use a new key for a new job")
     if job is not None and job.fingerprint != fingerprint:
         raise ProblemError(422, "this Idempotency-Key was used for another order", "use a new key for a new order")
     return job

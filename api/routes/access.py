@@ -85,7 +85,10 @@ async def callback(
     return Redirect(attempt.back, status_code=302, cookies=cookies)
 
 
-@post("/logout", summary="Sign out", status_code=204, responses=problems())
+_OUT = {204: ResponseSpec(data_container=None, description="Signed out")}
+
+
+@post("/logout", summary="Sign out", status_code=204, responses={**_OUT, **problems()})
 async def logout(request: AnyRequest, context: Shared, reader: Who) -> Response[None]:
     """Ends the session here; the one at the provider stays."""
     if reader.method == "session":
