@@ -106,10 +106,12 @@ def _add_maps(app: FastAPI, store: Store, secret: str) -> None:
             raise HTTPException(404, f"a map has no layer {layer[:40]}")
         return raster_path(store, naming.map_key(job, f"{layer}.tif"))
 
+    @functools.lru_cache(maxsize=256)
+    def safe(job: str, _version: str) -> Colours:
+        return _safe_map_colours(store, job)
+
     def colours(job: str, layer: str, version: str, palette: Palette = "official") -> Colours | None:
-        if layer in _CLASSES and palette == "safe":
-            return _safe_map_colours(store, job, version)
-        return layer_colours(layer)
+        return safe(job, version) if layer in _CLASSES and palette == "safe" else layer_colours(layer)
 
     prefix = "/maps/{job}/{layer}/{version}"
     factory = _factory(prefix, path, colours, preview=True)
@@ -150,8 +152,7 @@ def _baseline_colours(palette: Palette = "official") -> Colours | None:
     return _opaque(dict(enumerate(SAFE_DYNAMIC_WORLD))) if palette == "safe" else None
 
 
-@functools.lru_cache(maxsize=256)
-def _safe_map_colours(store: Store, job: str, _version: str) -> Colours:
+def _safe_map_colours(store: Store, job: str) -> Colours:
     """Of the classes that a map's item names."""
     item = json.loads(store.get_bytes(naming.item_key(job)))
     return _opaque(safe_colours({one["code"]: one["name"] for one in item["properties"]["geocrop:classes"]}))

@@ -25,9 +25,8 @@ export function useTileHere(): Tile | undefined {
       map.off("click", "tiles-fill", choose);
     };
   }, [map]);
-  void heard; // Another event may be about this tile.
   const id = over ?? tile;
   if (id === null) return undefined;
   const { moved, tiles } = useJob.getState();
-  return moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
+  return heard.find((one) => one.tile === id) ?? moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
 }
