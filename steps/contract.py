@@ -327,6 +327,14 @@ COMMANDS: tuple[Command, ...] = (
         "--catalog catalogs/flanders --name crops",
     ),
     Command(
+        name="register",
+        summary="register a trained model's folder, as after a training that found no registry",
+        parameters=(
+            Parameter(name="folder", positional=True, metavar="FOLDER", help="as `geocrop train` left or kept it"),
+        ),
+        example="geocrop register models/crops",
+    ),
+    Command(
         name="evaluate",
         summary="score a model on labels that it was not trained on",
         parameters=(
