@@ -40,15 +40,16 @@ POD_S = 6.5
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what is named: `start`, `small`, `many`, `large`; by default all."""
+    """Measure what is named: `start`, `small`, `many`, `large`, or numbers of tiles; by default all."""
     wanted = arguments or ["start", "small", "large", "many"]
     with _ready() as (stage, farm):
         sys.stderr.write("ready\n")
         if "start" in wanted:
             _say(what="python to a step's first line", seconds=first_line_seconds(stage))
         for name, jobs in (("small", SIDES), ("large", LARGE), ("many", MANY)):
-            for tiles, (size, side) in jobs.items() if name in wanted else ():
-                _job(stage, farm, tiles, size, side)
+            for tiles, (size, side) in jobs.items():
+                if {name, f"{tiles}"} & {*wanted}:
+                    _job(stage, farm, tiles, size, side)
 
 
 @contextlib.contextmanager
@@ -111,11 +112,19 @@ def _facts(run: Run, stage: Stage, wall: float) -> Json:
             name: _pod_seconds(run, name) for name in ("plan", "gate", "mosaic", "publish", "report", "settle")
         },
         "rest_s": wall - _seconds(run, "tiles"),
+        "published_s": _published_after(run),
     }
 
 
 def _seconds(run: Run, task: str) -> float:
     return next((_length(node) for node in run.status["nodes"].values() if node["displayName"] == task), math.nan)
+
+
+def _published_after(run: Run) -> float:
+    """From submission to the end of the step that writes the item."""
+    (done,) = [node["finishedAt"] for node in run.nodes("publish") if node["phase"] == "Succeeded"]
+    asked = run.kube.get("workflow", run.name)["metadata"]["creationTimestamp"]
+    return _length({"startedAt": asked, "finishedAt": done})
 
 
 def _pod_seconds(run: Run, template: str) -> float:
