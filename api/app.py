@@ -5,16 +5,21 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response, Router, head
+from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import CacheControlHeader, MutableScopeHeaders
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.response import File
 from litestar.static_files import create_static_files_router
+from litestar.types import Message, Scope
 
-from api.auth import AnyRequest, provide_admin, provide_context, provide_reader, provide_submitter
+from api.auth import LIMITS, AnyRequest, provide_admin, provide_context, provide_reader, provide_submitter
 from api.context import Context
 from api.limits import check_body
 from api.metrics import counted
@@ -37,7 +42,7 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
     settings = context.settings
     handlers: list[Any] = [_api(settings), list_page_baselines]
     if page is not None:
-        handlers.append(create_static_files_router(path="/", directories=[page], html_mode=True))
+        handlers += [*_files_of(page), _head_of(page)]
     app = Litestar(
         route_handlers=handlers,
         dependencies={
@@ -49,7 +54,9 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
         exception_handlers=HANDLERS,
         before_request=_look(settings),
         after_request=_finished(settings),
+        before_send=[_tell_limits],
         cors_config=_cors(settings),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/api/"]),
         middleware=[counted],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body_mb * 1_000_000,
@@ -73,6 +80,27 @@ def _api(settings: ApiSettings) -> Router:
             *health.handlers,
         ],
     )
+
+
+def _head_of(page: Path) -> Any:
+    """The router of files answers HEAD for all files but the first."""
+
+    @head("/", include_in_schema=False)
+    async def index_head() -> File:
+        return File(path=page / "index.html", media_type="text/html", content_disposition_type="inline")
+
+    return index_head
+
+
+def _files_of(page: Path) -> list[Any]:
+    """Built files have their content in their names and are kept for ever; the page itself is asked for anew."""
+    kept = CacheControlHeader(max_age=31_536_000, public=True, immutable=True)
+    anew = CacheControlHeader(no_cache=True)
+    assets = page / "assets"
+    root = create_static_files_router(path="/", directories=[page], html_mode=True, cache_control=anew)
+    if not assets.is_dir():
+        return [root]
+    return [create_static_files_router(path="/assets", directories=[assets], name="assets", cache_control=kept), root]
 
 
 def _openapi() -> OpenAPIConfig:
@@ -119,14 +147,23 @@ def _look(settings: ApiSettings) -> Any:
 _UPLOAD = "/aois/convert"
 
 
+async def _tell_limits(message: Message, scope: Scope) -> None:
+    """How many requests are left, on every answer to somebody who is known."""
+    limits = scope["state"].get(LIMITS)
+    if limits and message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in limits.items():
+            headers.setdefault(name, value)
+
+
 def _finished(settings: ApiSettings) -> Any:
-    """Every answer's last touch: security headers, and the state of the rate limit."""
-    tiler, s3 = settings.tiler_url, settings.s3_public_url
+    """Every answer's last touch: security headers."""
+    tiler, s3, basemap = settings.tiler_url, settings.s3_public_url, _origin(settings.basemap_url)
     policy = "; ".join(
         (
             "default-src 'self'",
-            f"img-src 'self' data: blob: {tiler} {s3}".strip(),
-            f"connect-src 'self' {tiler} {s3}".strip(),
+            f"img-src 'self' data: blob: {tiler} {s3} {basemap}".strip(),
+            f"connect-src 'self' {tiler} {s3} {basemap}".strip(),
             "worker-src 'self' blob:",
             "style-src 'self' 'unsafe-inline'",
             "object-src 'none'",
@@ -151,6 +188,11 @@ def _finished(settings: ApiSettings) -> Any:
         return response
 
     return finish
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _lifespan(context: Context, *, reconcile: bool) -> Any:

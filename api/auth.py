@@ -14,6 +14,8 @@ from api.problems import ProblemError
 from api.secrets import KEY_PREFIX, digest_of, same, split_key
 
 SESSION_COOKIE = "geocrop_session"
+LIMITS = "limits"
+"""Where a request's state of the rate limit is kept until it is answered."""
 LINK_PARAMETER = "link"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _EVERYTHING = frozenset({"read", "submit", "admin"})
@@ -123,15 +125,23 @@ def context_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Context:
 
 async def _with_scope(request: AnyRequest, scope: str) -> Principal:
     context = context_of(request)
-    who = await identify(request, context)
-    request.state.headers = context.limiter.take("request", _bucket(request, who))
+    try:
+        who = await identify(request, context)
+    except ProblemError as problem:
+        if problem.status == 401:  # whoever guesses does not guess for long
+            context.limiter.take("request", f"@{_address(request)}")
+        raise
+    request.state[LIMITS] = context.limiter.take("request", _bucket(request, who))
     who.need(scope)
     return who
 
 
 def _bucket(request: AnyRequest, who: Principal) -> str:
-    client = request.client.host if request.client else ""
-    return f"{who.owner}@{client}" if who.method in {"off", "link"} else who.owner
+    return f"{who.owner}@{_address(request)}" if who.method in {"off", "link"} else who.owner
+
+
+def _address(request: AnyRequest) -> str:
+    return request.client.host if request.client else ""
 
 
 async def provide_context(request: AnyRequest) -> Context:

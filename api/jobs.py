@@ -21,6 +21,7 @@ from api.database.tiles import TileRow, add_event, list_tiles, reset_tiles
 from api.orders import work_name
 from api.principal import Principal
 from api.problems import ProblemError
+from api.results import thumbnail
 from api.schemas import JobPage, JobView, PhaseEvent
 from api.views import counts, job_view, queue_view
 from steps import naming
@@ -37,9 +38,9 @@ async def own_job(context: Context, who: Principal, job: str) -> JobRow:
 async def view(context: Context, job: JobRow) -> JobView:
     """With its place in the queue, while it is queued."""
     if job.phase is not Phase.QUEUED:
-        return job_view(job)
+        return job_view(job, thumbnail(context, job))
     async with context.database.read() as connection:
-        return job_view(job, queue_view(await jobs_ahead(connection, job.n)))
+        return job_view(job, "", queue_view(await jobs_ahead(connection, job.n)))
 
 
 async def page(context: Context, wanted: JobFilter) -> JobPage:
@@ -49,7 +50,7 @@ async def page(context: Context, wanted: JobFilter) -> JobPage:
         found = await list_jobs(connection, one_more)
     shown = found[: wanted.limit]
     following = str(shown[-1].n) if len(found) > wanted.limit else None
-    return JobPage(items=[job_view(job) for job in shown], next=following)
+    return JobPage(items=[job_view(job, thumbnail(context, job)) for job in shown], next=following)
 
 
 async def cancel(context: Context, who: Principal, name: str) -> JobRow:

@@ -39,6 +39,8 @@ class Pinned(msgspec.Struct, frozen=True, kw_only=True):
     bbox: tuple[float, float, float, float]
     area_km2: float
     probe: bool = True
+    name: str = ""
+    """As given; the request's own is a slug."""
 
 
 # -- quotes --------------------------------------------------------------------------------------------------------
@@ -54,7 +56,7 @@ async def price(context: Context, who: Principal, order: MapOrder) -> QuoteView:
     async with context.database.write() as connection:
         view = QuoteView(
             id=new_id(12),
-            name=pinned.request.aoi.name,
+            name=pinned.name or pinned.request.aoi.name,
             season=order.season,
             model=_model_name(pinned.request),
             cost=msgspec.convert({**answer, "days": answer["dates"]}, Cost),
@@ -128,6 +130,8 @@ async def submit(context: Context, who: Principal, order: JobOrder, submission: 
 async def _submitted(context: Context, who: Principal, submission: str, fingerprint: str) -> JobRow | None:
     async with context.database.read() as connection:
         job = await find_submission(connection, who.owner, submission)
+    if job is not None and job.wanted == "delete":
+        raise ProblemError(409, "the job of this Idempotency-Key is being deleted", "use a new key for a new job")
     if job is not None and job.fingerprint != fingerprint:
         raise ProblemError(422, "this Idempotency-Key was used for another order", "use a new key for a new order")
     return job
@@ -174,7 +178,7 @@ def _new_job(who: Principal, pinned: Pinned, submission: str | None, fingerprint
     return JobRow(
         id=job,
         owner=who.owner,
-        name=request.aoi.name,
+        name=pinned.name or request.aoi.name,
         work=work_name(job, 1),
         season_start=request.season.start.isoformat(),
         season_end=request.season.end.isoformat(),
@@ -223,7 +227,7 @@ async def pin(context: Context, who: Principal, order: MapOrder) -> Pinned:
         "max_vertices": allowed.max_vertices,
     }
     answer = await context.desk.ask("order", order=asked)
-    pinned = msgspec.convert({**answer, "probe": options.probe}, Pinned)
+    pinned = msgspec.convert({**answer, "probe": options.probe, "name": order.name.strip()}, Pinned)
     if pinned.tiles > allowed.max_tiles:
         raise ProblemError(
             422, f"{pinned.tiles:,} tiles, {allowed.max_tiles:,} are allowed", "draw a smaller area, or larger tiles"

@@ -28,6 +28,7 @@ from api.database.records import (
     forget_orphans,
     hold_lease,
     holds_objects,
+    leave_lease,
     orphan_objects,
     take_orphans,
 )
@@ -62,11 +63,16 @@ class Reconciler:
         self._synced = False
 
     async def run(self) -> None:
-        """For ever; what fails is logged and tried again."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._rounds())
-            tasks.create_task(self._listen())
-            tasks.create_task(self._context.hub.run())
+        """For ever; what fails is logged and tried again. Whoever led and ends lets another lead at once."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._rounds())
+                tasks.create_task(self._listen())
+                tasks.create_task(self._context.hub.run())
+        finally:
+            with contextlib.suppress(TryAgainError):
+                async with self._context.database.write() as connection:
+                    await leave_lease(connection, "reconciler", self._me)
 
     async def _rounds(self) -> None:
         while True:
@@ -136,13 +142,23 @@ class Reconciler:
         except (DataError, UsageError) as error:
             await self._move(job, Phase.FAILED, error=str(error))
             return
+        except TryAgainError as error:
+            await self._say_why_it_waits(job, str(error))
+            raise
         async with self._context.database.write() as connection:
             await connection.run(
-                "update jobs set uid = :uid where id = :job and attempt = :attempt",
+                "update jobs set uid = :uid, error = '' where id = :job and attempt = :attempt",
                 uid=uid,
                 job=job.id,
                 attempt=job.attempt,
             )
+
+    async def _say_why_it_waits(self, job: JobRow, error: str) -> None:
+        if job.error != error:
+            async with self._context.database.write() as connection:
+                await connection.run(
+                    "update jobs set error = :error where id = :job and phase = 'queued'", error=error, job=job.id
+                )
 
     async def _cancel(self, job: JobRow) -> None:
         if job.uid:

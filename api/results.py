@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import math
 import posixpath
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,9 +17,12 @@ from api.problems import ProblemError
 from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
 from api.secrets import signature
 from steps import naming
+from steps.counterparts import counterpart
+from steps.model.job import Phase
 from steps.s3 import presigned
 from steps.store import MissingObject
 
+_THUMBNAIL_PX = 128
 COPERNICUS = "Contains modified Copernicus Sentinel data"
 _TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png"
 _VERSION_DIGITS = 16
@@ -53,17 +57,31 @@ def _view(context: Context, job: JobRow) -> ResultView:
         coverage=properties["geocrop:coverage"],
         drift={name: value for name, value in properties.items() if name.startswith("geocrop:drift")} or None,
         accuracy=assessment,
-        downloads=[
-            Download(
-                name=posixpath.basename(item["assets"][name]["href"]),
-                title=asset["title"],
-                href=asset["href"],
-                media_type=asset["type"],
-                bytes=asset.get("file:size", 0),
-            )
-            for name, asset in opened["assets"].items()
-        ],
+        downloads=[_capsule(context, job.id, expires), *_files(item, opened)],
         expires=expires,
+    )
+
+
+def _files(item: Json, opened: Json) -> Iterator[Download]:
+    for name, asset in opened["assets"].items():
+        yield Download(
+            name=posixpath.basename(item["assets"][name]["href"]),
+            title=asset["title"],
+            href=asset["href"],
+            media_type=asset["type"],
+            bytes=asset.get("file:size", 0),
+        )
+
+
+def _capsule(context: Context, job: str, expires: dt.datetime) -> Download:
+    """The item as it was published, with the plan that `geocrop replay` makes the same map from."""
+    key = naming.item_key(job)
+    return Download(
+        name="item.json",
+        title="Provenance: the STAC item with the whole plan",
+        href=file_href(context, key, expires),
+        media_type="application/geo+json",
+        bytes=context.store.size(key),
     )
 
 
@@ -105,6 +123,15 @@ def layer_tilejson(context: Context, item: Json, layer: str, expires: dt.datetim
     )
 
 
+def thumbnail(context: Context, job: JobRow) -> str:
+    """A small picture of a published map; empty where there is none. Nothing is read for it."""
+    if job.phase not in {Phase.SUCCEEDED, Phase.PARTIAL}:
+        return ""
+    path = f"maps/{job.id}/map/attempt-{job.attempt}"
+    signed = _signed(context, path, expiry(context))
+    return f"{context.settings.tiler_url.rstrip('/')}/{path}/preview.png?max_size={_THUMBNAIL_PX}&{signed}"
+
+
 def _signed(context: Context, path: str, expires: dt.datetime) -> str:
     until = str(int(expires.timestamp()))
     return urlencode({"expires": until, "signature": signature(context.tiler_secret, path, until)})
@@ -122,6 +149,7 @@ def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:
             colour=one["colour"],
             hectares=hectares.get(code, 0.0),
             share=round(hectares.get(code, 0.0) / total, 6),
+            counterpart=counterpart(one["name"]),
             **assessed.get(code, {}),
         )
         for code, one in sorted(classes.items())

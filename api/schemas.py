@@ -209,6 +209,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     seconds_left: float | None = None
     """While it runs; null until some tiles are done."""
     error: str = ""
+    thumbnail: str = ""
+    """A small picture of the map, once it is published; the address holds for some hours."""
     created: dt.datetime
     started: dt.datetime | None = None
     finished: dt.datetime | None = None
@@ -297,6 +299,8 @@ class ClassArea(msgspec.Struct, frozen=True, kw_only=True):
     hectares: float
     """Counted in the map."""
     share: float
+    counterpart: int | None = None
+    """Dynamic World's code of the same cover; null where its name says none."""
     adjusted_hectares: float | None = None
     """Estimated from a reference sample, where the map was assessed."""
     interval_hectares: tuple[float, float] | None = None
@@ -521,3 +525,6 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_mb: int
     catalogs: list[str]
     rasters: list[str]
+    basemap_url: str
+    """Raster tiles with {z}, {x} and {y}; empty: the page's own outlines."""
+    basemap_attribution: str

@@ -29,7 +29,7 @@ _ENOUGH_TILES = 2
 """Done, before the rest is foretold from them."""
 
 
-def job_view(job: JobRow, queue: Queue | None = None) -> JobView:
+def job_view(job: JobRow, thumbnail: str, queue: Queue | None = None) -> JobView:
     """A job as its owner sees it."""
     return JobView(
         id=job.id,
@@ -49,6 +49,7 @@ def job_view(job: JobRow, queue: Queue | None = None) -> JobView:
         queue=queue,
         seconds_left=seconds_left(job, now()),
         error=job.error,
+        thumbnail=thumbnail,
         created=job.created,
         started=job.started,
         finished=job.finished,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from steps import naming
 from steps.aoi import geodesic_km2
 from steps.errors import AoiError, UsageError
 from steps.model.card import ModelCard
@@ -17,6 +18,7 @@ from steps.references import check_allowed, fetch_file, fetch_folder, is_referen
 from steps.registry import pinned
 from steps.requests import build_request
 from steps.settings import Settings
+from steps.store import Store
 
 _NEEDED = ("aoi", "season", "catalog", "model")
 _LATEST = "latest"
@@ -119,6 +121,23 @@ def read_aoi_file(path: str, settings: Settings, scratch: Path) -> Path:
     named = scratch / "aoi.geojson"
     named.write_bytes(file.read_bytes())
     return named
+
+
+def job_of(text: str, request: MapRequest, store: Store) -> str:
+    """The job's id as it was asked for, or the request's own.
+
+    Raises UsageError for what is no id, and for one under which another request's map is published: it would be lost.
+    """
+    job = text or naming.job_id(request)
+    if not naming.is_job_id(job):
+        raise UsageError(f"{job!r} is no job id", "give at most 63 lower-case letters, digits, dashes and dots")
+    if store.exists(naming.item_key(job)) and _stored_request(job, store) != request:
+        raise UsageError(f"job {job} has published the map of another request", "choose another id")
+    return job
+
+
+def _stored_request(job: str, store: Store) -> MapRequest:
+    return msgspec.json.decode(store.get_bytes(naming.request_key(job)), type=MapRequest)
 
 
 def season_text(text: str, today: dt.date) -> str:

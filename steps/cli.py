@@ -173,7 +173,10 @@ def dispatch(argv: Sequence[str]) -> int:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    code: int = importlib.import_module(arguments.module).run(arguments)
+    module: str = arguments.module
+    if getattr(arguments, "server", ""):  # the same command, carried out by a server
+        module = module.replace("steps.", "geocrop.", 1)
+    code: int = importlib.import_module(module).run(arguments)
     return code
 
 

@@ -1,8 +1,8 @@
 """Whether a challenger is worse than the champion, on samples that neither had seen when it was asked. Pure.
 
-Both were asked about the same samples while whole units (blocks of land, parcels) were held out. Samples of one unit
-are not independent, so that the interval of a difference comes from drawing units, not samples, again (a paired cluster
-bootstrap; Field & Welsh 2007, Journal of the Royal Statistical Society B 69).
+Both were asked about the same samples while whole units (blocks of land, parcels) were held out in the same folds.
+Samples of one unit are not independent, so that the interval of a difference comes from drawing units, not samples,
+again (a paired cluster bootstrap; Field & Welsh 2007, Journal of the Royal Statistical Society B 69).
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steps.folds import commonest
 from steps.model.card import ModelCard
 from steps.model.promotion import Comparison, Difference
 from steps.oof import OutOfFold
@@ -23,6 +24,8 @@ LOSS_RISE = 0.02
 """Rise of the log loss, likewise."""
 _LEAST = 30
 """Common samples."""
+_MOVED = 0.1
+"""Share of them that may have been held out in other folds; they are left out. More of them are another split."""
 _TINY = 1e-6
 BALANCED, OVERALL, LOSS = "balanced accuracy", "overall accuracy", "log loss"
 
@@ -39,9 +42,11 @@ def compare(champion: Contender, challenger: Contender) -> Comparison:
     """The differences in accuracy with 95 % intervals, and the reasons against the challenger, if any."""
     split, other = _split(champion.card), _split(challenger.card)
     here, there = _common(champion.oof, challenger.oof)
+    common = len(here)
+    alike = _alike(champion.oof, here, challenger.oof, there)
+    here, there = here[alike], there[alike]
     units = champion.oof.groups[here]
-    same = _one_to_one(units, challenger.oof.groups[there])
-    reasons = [*_unfit(champion.card, challenger.card), *_incomparable(len(here), split, other, same=same)]
+    reasons = [*_unfit(champion.card, challenger.card), *_incomparable(common, len(here), split, other)]
     differences: tuple[Difference, ...] = ()
     if len(here) >= _LEAST:
         differences = tuple(_differences(_taken(champion, here), _taken(challenger, there), units))
@@ -50,7 +55,7 @@ def compare(champion: Contender, challenger: Contender) -> Comparison:
         split=split,
         samples=len(here),
         units=len(np.unique(units)),
-        identical_folds=_one_to_one(champion.oof.folds[here], challenger.oof.folds[there]),
+        left_out=common - len(here),
         differences=differences,
         reasons=tuple(reasons),
     )
@@ -67,10 +72,20 @@ def _common(champion: OutOfFold, challenger: OutOfFold) -> tuple[np.ndarray, np.
     return here[same], there[same]
 
 
-def _one_to_one(here: np.ndarray, there: np.ndarray) -> bool:
-    """Whether two partitions of the same samples are the same, by whatever numbers."""
-    pairs = len(np.unique(np.stack([here.astype(np.int64), there.astype(np.int64)]), axis=1).T)
-    return pairs == len(np.unique(here)) == len(np.unique(there))
+def _alike(champion: OutOfFold, here: np.ndarray, challenger: OutOfFold, there: np.ndarray) -> np.ndarray:
+    """bool (n): the common samples that both held out in the same unit and the same fold, by whatever numbers."""
+    alike = np.ones(len(here), bool)
+    for one, other in ((champion.groups, challenger.groups), (champion.folds, challenger.folds)):
+        alike &= _paired(one[here], other[there])
+    return alike
+
+
+def _paired(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """bool (n): where two partitions of n samples agree, of which each part has one of the other as its counterpart."""
+    (first, one), (second, other) = (np.unique(parts, return_inverse=True) for parts in (here, there))
+    forth, back = commonest(one, other, len(first)), commonest(other, one, len(second))
+    agree: np.ndarray = (forth[one] == other) & (back[other] == one)
+    return agree
 
 
 def _unfit(champion: ModelCard, challenger: ModelCard) -> Iterator[str]:
@@ -82,11 +97,19 @@ def _unfit(champion: ModelCard, challenger: ModelCard) -> Iterator[str]:
         yield "no map can be made with it"
 
 
-def _incomparable(common: int, split: str, other: str, *, same: bool) -> Iterator[str]:
+def _incomparable(common: int, alike: int, split: str, other: str) -> Iterator[str]:
     if common < _LEAST:
-        yield f"they have {common} labelled samples in common: train both on the same labels"
-    elif split != other or not same:
+        yield (
+            f"they have {common} labelled samples in common: train both on the same labels, with others if there are, "
+            "in the same --crs"
+        )
+    elif split != other:
         yield f"they were measured on other folds: {other or 'none'}, the champion on {split or 'none'}"
+    elif alike < max(_LEAST, (1 - _MOVED) * common):
+        yield (
+            f"they were measured on other folds: {common - alike} of {common} common samples were held out in others. "
+            "Train it again: `geocrop train` takes the champion's folds"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,12 @@ _PLAN = Parameter(name="plan", required=True, metavar="FILE", help="the plan, as
 _WORKERS = Parameter(
     name="workers", kind="integer", default=0, least=0, help="worker processes; 0: as many as cores and memory allow"
 )
+_SERVER = Parameter(
+    name="server",
+    default="",
+    metavar="URL",
+    help="have a server do it, with the key in GEOCROP_KEY; catalog, model and rasters are names that it knows",
+)
 _SEASON = Parameter(
     name="season", required=True, metavar="START/END", help="first and last day, as 2018-09-01/2019-08-31"
 )
@@ -186,7 +192,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="run",
         summary="map an area: plan, classify, mosaic, publish",
-        parameters=(*_MAP, *_EXTRAS, _WORKERS),
+        parameters=(*_MAP, *_EXTRAS, _WORKERS, _SERVER),
         example="geocrop run farm.geojson --season 2018-09-01/2019-08-31 --catalog catalogs/flanders "
         "--model models/crops --out results",
     ),
@@ -199,6 +205,7 @@ COMMANDS: tuple[Command, ...] = (
             _WORKERS,
             Parameter(name="plan", default="", metavar="FILE", help="also write the plan, for `geocrop fetch`"),
             Parameter(name="json", kind="flag", help="print JSON"),
+            _SERVER,
         ),
     ),
     Command(
@@ -208,6 +215,7 @@ COMMANDS: tuple[Command, ...] = (
             _JOB,
             Parameter(name="store", default="", metavar="STORE", help="where the job lies; default: as recorded"),
             _WORKERS,
+            _SERVER,
         ),
     ),
     Command(
@@ -217,6 +225,7 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="job", positional=True, default="", metavar="JOB", help="job id; default: all jobs"),
             Parameter(name="store", default="", metavar="STORE", help="look there, not at this machine's records"),
             Parameter(name="json", kind="flag", help="print JSON"),
+            _SERVER,
         ),
     ),
     Command(
@@ -318,6 +327,14 @@ COMMANDS: tuple[Command, ...] = (
         "--catalog catalogs/flanders --name crops",
     ),
     Command(
+        name="register",
+        summary="register a trained model's folder, as after a training that found no registry",
+        parameters=(
+            Parameter(name="folder", positional=True, metavar="FOLDER", help="as `geocrop train` left or kept it"),
+        ),
+        example="geocrop register models/crops",
+    ),
+    Command(
         name="evaluate",
         summary="score a model on labels that it was not trained on",
         parameters=(
@@ -355,7 +372,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="models",
         summary="list the models of the registry: aliases, scores, drift of the last map",
-        parameters=(Parameter(name="json", kind="flag", help="print JSON"),),
+        parameters=(Parameter(name="json", kind="flag", help="print JSON"), _SERVER),
     ),
     Command(
         name="baselines import",
@@ -450,6 +467,7 @@ STEPS: tuple[Command, ...] = (
                 metavar="FILE",
                 help=f"a map request as JSON: path, or {_REFERENCE}; the arguments below make one where it is empty",
             ),
+            Parameter(name="job", default="", help="id of the job; default: the request's own"),
             Parameter(
                 name="aoi",
                 default="",

@@ -1,6 +1,5 @@
 """Where a map and the Dynamic World baseline of its year disagree: a layer and a table in hectares."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from rasterio.windows import Window
 
 from steps.areas import pixel_areas
 from steps.cog import RasterSpec, cog_writer
+from steps.counterparts import counterpart
 from steps.layers import read_window
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import NODATA_CLASS, ClassDef
@@ -25,25 +25,6 @@ LAYER_CLASSES = (
 """The layer's values, with names and colours; 255 is not comparable."""
 _STRIP_PIXELS = 2**21
 _Transform = tuple[float, float, float, float, float, float]
-_STEMS: dict[str, str] = {
-    "water": "water river lake reservoir pond ocean sea dam",
-    "flooded vegetation": "flooded wetland marsh swamp mangrove vlei rice paddy paddies",
-    "trees": "tree forest wood broadleaf broadleaved conifer eucalypt plantation orchard",
-    "shrub and scrub": "shrub scrub bush savanna heath",
-    "grass": "grass pasture meadow rangeland lawn",
-    "built": "built build urban town city settlement road artificial impervious",
-    "bare": "bare soil sand rock desert dune quarry",
-    "snow and ice": "snow ice glacier",
-    "crops": "crop arable agricult cultivat farm field fallow cereal maize corn wheat barley oat rye triticale sorghum "
-    "millet soy soya soybean bean groundnut peanut potato cassava beet vegetable tomato onion sunflower rape rapeseed "
-    "canola cotton tobacco sugar sugarcane cane",
-}
-"""Beginnings of words in a class's name, by Dynamic World's class (Brown et al. 2022, table 1, has fallow plots among
-crops and rice paddies among flooded vegetation)."""
-_ENDINGS = ("", "s", "es", "land", "lands", "field", "fields", "ed", "y")
-_FREE_STEM = 5
-"""Letters from which on a stem may have any ending."""
-_DENIALS = frozenset({"non", "not", "no", "without"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +50,6 @@ class Disagreement:
         for entry, dw, hectares in zip(self.classes, self.comparable, self.hectares, strict=True):
             counterpart = "not comparable" if dw is None else names[dw]
             yield entry.name, counterpart, *(round(float(value), 2) for value in hectares)
-
-
-def counterpart(name: str) -> int | None:
-    """The Dynamic World code that a class name means.
-
-    None where no word of it is known, where its words mean several classes (but for flooded ones, which are flooded
-    vegetation whatever grows there), and where it says what it is not.
-    """
-    names = [entry.name for entry in DYNAMIC_WORLD]
-    if name.strip().lower() in names:
-        return names.index(name.strip().lower())
-    words = re.findall(r"[^\W\d_]+", name.lower())
-    meant = {one for one, stems in _STEMS.items() for word in words if _begins(word, stems.split())}
-    if "flooded vegetation" in meant:
-        meant = {"flooded vegetation"}
-    is_clear = len(meant) == 1 and not _DENIALS.intersection(words)
-    return names.index(meant.pop()) if is_clear else None
-
-
-def _begins(word: str, stems: Sequence[str]) -> bool:
-    return any(
-        word.startswith(stem) and (len(stem) >= _FREE_STEM or word.removeprefix(stem) in _ENDINGS) for stem in stems
-    )
 
 
 def disagreement(

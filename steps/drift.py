@@ -466,7 +466,7 @@ def metrics(drift: Drift) -> dict[str, float]:
 
 
 def properties(drift: Drift) -> dict[str, Any]:
-    """The fields of a STAC item; of features only those that have moved."""
+    """The fields of a STAC item; features are in the order of their index, worst first."""
     said: dict[str, Any] = {"geocrop:drift_verdict": str(drift.verdict), "geocrop:drift_sentence": drift.sentence}
     if drift.verdict is Verdict.UNKNOWN:
         return said
@@ -474,7 +474,10 @@ def properties(drift: Drift) -> dict[str, Any]:
         "geocrop:drift_outside": _short(drift.outside),
         "geocrop:drift_moved": _short(drift.moved),
         "geocrop:drift_class_shift": _short(drift.class_shift),
-        "geocrop:drift_features": {one.name: _short(one.psi) for one in drift.features if one.moved},
+        "geocrop:drift_psi_median": _short(statistics.median(one.psi for one in drift.features)),
+        "geocrop:drift_psi_max": _short(max(one.psi for one in drift.features)),
+        "geocrop:drift_features": {one.name: _short(one.psi) for one in drift.features},
+        "geocrop:drift_features_moved": [one.name for one in drift.features if one.moved],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.folds import Fold, block_side, block_units, buffer_of, buffered, grouped, shuffled
+from steps.folds import Fold, block_side, block_units, buffer_of, buffered, commonest, grouped, inherited, shuffled
 from steps.forest import classify, compile_forest
 from steps.learners import Averaged, Boosted, Part
 from steps.mixing import log_loss
@@ -19,7 +19,7 @@ from steps.model.card import ClassDef
 from steps.oof import OutOfFold
 from steps.progress import Advance
 from steps.recipe import Choice, Followed, Recipe, all_cores, balanced_accuracy, fit_members, follow
-from steps.scores import ReliabilityBin, Suspect, reliability, score, suspects
+from steps.scores import LearningPoint, ReliabilityBin, Suspect, reliability, score, suspects
 from steps.table import SampleTable
 from steps.votes import encode_predictor
 
@@ -37,6 +37,20 @@ class Split:
     units: np.ndarray
     """int64 (n): what is held out whole."""
     folds: tuple[Fold, ...]
+    side: float = 0.0
+    """Metres of the blocks that the units number; 0 where they are parcels or single samples."""
+    inherited: bool = False
+    """Whether samples of a model before are in its folds."""
+
+    @property
+    def buffer(self) -> float:
+        """Metres around what is held out in which nothing trains."""
+        return buffer_of(self.side) if self.side else 0.0
+
+    @property
+    def unscored(self) -> int:
+        """Samples that are never held out, although others are: beyond the buffer nothing was left to train on."""
+        return len(self.units) - sum(len(test) for _, test in self.folds) if self.folds else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +66,62 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...] = ()
     importance: dict[str, float] = field(default_factory=dict)
     """By feature: balanced accuracy lost when its values are shuffled among the samples held out; greatest first."""
-    learning: tuple[tuple[int, float], ...] = ()
-    """Number of labels (parcels or points) trained on, and balanced accuracy."""
+    learning: tuple[LearningPoint, ...] = ()
     suspects: tuple[Suspect, ...] = ()
 
 
-def honest_split(table: SampleTable, targets: np.ndarray, seed: int) -> Split:
-    """Blocks of land with a buffer, where places are known; else parcels; else single samples, and named so."""
-    if table.placed:
-        side = block_side(table.places, FOLDS)
-        units = block_units(table.places, table.groups, side)
-        folds = buffered(grouped(targets, units, FOLDS, seed), table.places, buffer_of(side))
-        name = f"blocks of {length(side)} held out, {length(buffer_of(side))} around them left out"
-        return Split(name, units, tuple(folds))
-    if len(np.unique(table.groups)) < len(table):
-        return Split("parcels held out", table.groups, tuple(grouped(targets, table.groups, FOLDS, seed)))
-    return Split(OPTIMISTIC, table.groups, tuple(shuffled(targets, FOLDS, seed)))
+def honest_split(table: SampleTable, targets: np.ndarray, seed: int, before: OutOfFold | None = None) -> Split:
+    """Blocks of land with a buffer, where places are known; else parcels; else single samples, and named so.
+
+    What was held out together `before`, of another model, is so again, in the same fold.
+    """
+    row = np.full(len(table), -1) if before is None else _rows_in(before, table)
+    if before is None or (row < 0).all():
+        return _own_split(table, targets, seed)
+    folds = np.where(row < 0, -1, before.folds[row])
+    side = float(before.side)
+    units = _kept_units(table, side, row, before) if side else table.groups
+    found = inherited(targets, units, folds, FOLDS) or grouped(targets, units, FOLDS, seed)
+    name = _split_name(table, side)
+    return Split(name, units, _apart(found, table, side), side, inherited=True)
+
+
+def _own_split(table: SampleTable, targets: np.ndarray, seed: int) -> Split:
+    side = block_side(table.places, FOLDS) if table.placed else 0.0
+    units = block_units(table.places, table.groups, side) if side else table.groups
+    name = _split_name(table, side)
+    folds = shuffled(targets, FOLDS, seed) if name == OPTIMISTIC else grouped(targets, units, FOLDS, seed)
+    return Split(name, units, _apart(folds, table, side), side)
+
+
+def _split_name(table: SampleTable, side: float) -> str:
+    if side:
+        return f"blocks of {length(side)} held out, {length(buffer_of(side))} around them left out"
+    return "parcels held out" if len(np.unique(table.groups)) < len(table) else OPTIMISTIC
+
+
+def _apart(folds: Sequence[Fold], table: SampleTable, side: float) -> tuple[Fold, ...]:
+    return tuple(buffered(folds, table.places, buffer_of(side)) if side else folds)
+
+
+def _rows_in(before: OutOfFold, table: SampleTable) -> np.ndarray:
+    """int64 (n): where the samples of a table are among others; -1 where they are not, or no split of these fits."""
+    if bool(before.side) != table.placed or not len(before.ids):
+        return np.full(len(table), -1)
+    order = np.argsort(before.ids, kind="stable")
+    place = order[np.searchsorted(before.ids[order], table.ids).clip(max=len(order) - 1)]
+    return np.where(before.ids[place] == table.ids, place, -1)
+
+
+def _kept_units(table: SampleTable, side: float, row: np.ndarray, before: OutOfFold) -> np.ndarray:
+    """int64 (n): the block that most samples of a parcel were in before; its own one where they were in none.
+
+    The centre of a parcel may move over an edge when more or less of it is seen clear.
+    """
+    names, numbers = np.unique(before.groups, return_inverse=True)
+    parcels, known = np.unique(table.groups, return_inverse=True)[1], row >= 0
+    kept = commonest(parcels[known], numbers[row[known]], int(parcels.max()) + 1)[parcels]
+    return np.where(kept >= 0, names[kept], block_units(table.places, table.groups, side))
 
 
 def length(metres: float) -> str:
@@ -181,6 +235,7 @@ def _out_of_fold(
         truth=table.codes[seen].astype(np.int16),
         codes=np.array([entry.code for entry in classes], np.int16),
         probabilities=found[seen],
+        side=np.asarray(split.side),
     )
 
 
@@ -240,17 +295,29 @@ def _compiled(followed: Followed, held: Part) -> Callable[[np.ndarray], np.ndarr
 
 def _learning_curve(
     part: Part, groups: np.ndarray, folds: Sequence[Fold], tried: Sequence[_Tried], recipe: Recipe
-) -> tuple[tuple[int, float], ...]:
-    """Balanced accuracy on the first fold by the number of labels trained on, with the choices made on all of them."""
-    train, test = folds[0]
-    choice = tried[0].followed.choice
-    order = np.random.default_rng(recipe.seed).permutation(np.unique(groups[train]))
-    counts = [max(2, round(share * len(order))) for share in _CURVE]
+) -> tuple[LearningPoint, ...]:
+    """Balanced accuracy by the number of labels trained on, with the choices made on all of them."""
+    jobs = [(number, share) for share in _CURVE for number in range(len(folds))]
 
-    def reached(count: int) -> float:
-        some = train[np.isin(groups[train], order[:count])]
-        said = _with(part.take(some), recipe, choice).probabilities(part.features[test])
-        return round(balanced_accuracy(part.targets[test], said.argmax(axis=1)), 4)
+    def run(job: tuple[int, float]) -> tuple[int, float]:
+        number, share = job
+        train, test = folds[number]
+        some, count = _share_of(train, groups, share, recipe.seed + number)
+        said = tried[number].said[""]
+        if len(some) < len(train):
+            said = _with(part.take(some), recipe, tried[number].followed.choice).probabilities(part.features[test])
+        return count, balanced_accuracy(part.targets[test], said.argmax(axis=1))
 
     with ThreadPoolExecutor(all_cores()) as pool:
-        return tuple(zip(counts, pool.map(reached, counts), strict=True))
+        found = np.array(list(pool.map(run, jobs))).reshape(len(_CURVE), len(folds), 2)
+    return tuple(
+        LearningPoint(round(float(labels.mean())), round(float(reached.mean()), 4), round(float(reached.std()), 4))
+        for labels, reached in np.moveaxis(found, 2, 1)
+    )
+
+
+def _share_of(train: np.ndarray, groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, int]:
+    """The samples of a share of the labels, and how many labels these are."""
+    order = np.random.default_rng(seed).permutation(np.unique(groups[train]))
+    count = min(max(2, round(share * len(order))), len(order))
+    return train[np.isin(groups[train], order[:count])], count

@@ -37,7 +37,10 @@ def _numbers(evaluation: Evaluation, choice: Choice) -> bytes:
         "choice": asdict(choice),
         "reliability": [asdict(one) for one in evaluation.reliability],
         "importance": evaluation.importance,
-        "learning curve": [{"labels": count, "balanced accuracy": reached} for count, reached in evaluation.learning],
+        "learning curve": [
+            {"labels": one.labels, "balanced accuracy": one.balanced, "deviation of folds": one.deviation}
+            for one in evaluation.learning
+        ],
         "suspects": len(evaluation.suspects),
     }
     return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from steps.markup import Html, tag
-from steps.scores import ReliabilityBin
+from steps.scores import LearningPoint, ReliabilityBin
 
 _INK, _PALE, _LINE, _MARK = "#1d2b25", "#66736c", "#d9dfdb", "#2f7d5b"
 _FONT = "system-ui, sans-serif"
@@ -69,17 +69,18 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> str:
     return _drawing("Is a confidence of 0.9 right nine times in ten?", _LEFT + _SIDE + 24, _TOP + _SIDE + 52, marks)
 
 
-def learning_figure(points: Sequence[tuple[int, float]]) -> str:
-    """Balanced accuracy by the number of labels trained on."""
-    most = max((count for count, _ in points), default=1)
-    places = [(_LEFT + count / most * _SIDE, _TOP + (1 - reached) * _SIDE) for count, reached in points]
+def learning_figure(points: Sequence[LearningPoint]) -> str:
+    """Balanced accuracy by the number of labels trained on, with the deviation of the folds."""
+    most = max((one.labels for one in points), default=1)
+    places = [(_LEFT + one.labels / most * _SIDE, _TOP + (1 - one.balanced) * _SIDE) for one in points]
     marks = _frame(f"share of {most} labels trained on", "balanced accuracy")
     path = " ".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(places))
     marks.append(tag("path", d=path, fill="none", stroke=_MARK, stroke_width=2))
-    for (x, y), (count, reached) in zip(places, points, strict=True):
-        says = tag("title", f"{count} labels: {reached:.3f}")
+    for (x, y), one in zip(places, points, strict=True):
+        says = tag("title", f"{one.labels} labels: {one.balanced:.3f} ± {one.deviation:.3f}")
+        marks.append(_line(x, y - one.deviation * _SIDE, x, y + one.deviation * _SIDE, _PALE))
         marks.append(tag("circle", says, cx=round(x, 1), cy=round(y, 1), r=4, fill=_MARK))
-        marks.append(_text(x, y - 10, f"{reached:.2f}", size=11, anchor="middle"))
+        marks.append(_text(x + 8, y - 10, f"{one.balanced:.2f}", size=11, anchor="middle"))
     return _drawing("What more labels would bring", _LEFT + _SIDE + 24, _TOP + _SIDE + 52, marks)
 
 

@@ -2,6 +2,9 @@
 
 The honest split holds whole blocks of land out, with a buffer around them: neighbours look alike, and a map is used
 where nobody sampled (Roberts et al. 2017, Ecography 40; Ploton et al. 2020, Nature Communications 11).
+
+A split may be inherited: what a model before held out together stays together in the same fold, and what is new finds
+its place among it, so that two models can be compared on identical folds (docs/decisions/0005).
 """
 
 from collections.abc import Sequence
@@ -15,7 +18,8 @@ Fold = tuple[np.ndarray, np.ndarray]
 SIDES_M = (500_000, 200_000, 100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Sides of blocks to choose from."""
 _BLOCKS_PER_FOLD = 4
-_BUFFER_SHARE = 0.1
+_BUFFER_SHARE, _LEAST_BUFFER_M = 0.1, 30.0
+"""Of the side of a block, and metres: three pixels, since what a pixel sees reaches beyond its edge."""
 
 
 def block_side(places: np.ndarray, folds: int) -> float:
@@ -31,7 +35,7 @@ def block_side(places: np.ndarray, folds: int) -> float:
 
 def buffer_of(side: float) -> float:
     """The buffer in metres around blocks of a side."""
-    return side * _BUFFER_SHARE
+    return max(side * _BUFFER_SHARE, _LEAST_BUFFER_M)
 
 
 def cells(places: np.ndarray, side: float) -> np.ndarray:
@@ -76,15 +80,56 @@ def shuffled(targets: np.ndarray, most: int, seed: int) -> list[Fold]:
     return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(np.zeros(len(targets)), targets))
 
 
+def inherited(targets: np.ndarray, units: np.ndarray, before: np.ndarray, most: int) -> list[Fold]:
+    """Folds that hold whole units out, each in the fold that most of its samples had `before` (n); -1 is none.
+
+    Units without such a sample are placed one by one, large ones first, where they make the shares of the classes most
+    alike; there are `most` folds at least, if there is something to put into them. None when nothing was held out
+    before, or would be.
+    """
+    numbers = np.unique(units, return_inverse=True)[1]
+    known = before >= 0
+    fold_of = commonest(numbers[known], before[known], int(numbers.max()) + 1)
+    if not known.any():
+        return []
+    counts = np.zeros((len(fold_of), int(targets.max()) + 1))
+    np.add.at(counts, (numbers, targets), 1)
+    folds = _placed(fold_of, counts / counts.sum(axis=0).clip(1), max(most, int(before.max()) + 1))[numbers]
+    found = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+    return found if len(found) > 1 else []
+
+
+def _placed(fold_of: np.ndarray, shares: np.ndarray, count: int) -> np.ndarray:
+    """int64 (unit): its fold; `shares` (unit, class) are what it holds of each class."""
+    held = np.zeros((count, shares.shape[1]))
+    known = fold_of >= 0
+    np.add.at(held, fold_of[known], shares[known])
+    placed, new = fold_of.copy(), np.flatnonzero(~known)
+    for unit in new[np.argsort(-shares[new].sum(axis=1), kind="stable")].tolist():
+        # the sum of squares is least where what is added meets least of its own classes; of equals, the emptiest
+        placed[unit] = int(np.lexsort((held.sum(axis=1), held @ shares[unit]))[0])
+        held[placed[unit]] += shares[unit]
+    return placed
+
+
+def commonest(keys: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """int64 (count): for each key below `count` its commonest value, the least of equals; -1 for a key without one."""
+    found = np.full(count, -1, np.int64)
+    pairs, times = np.unique(np.stack([keys, values], axis=1).astype(np.int64), axis=0, return_counts=True)
+    order = np.lexsort((-pairs[:, 1], times))
+    found[pairs[order, 0]] = pairs[order, 1]
+    return found
+
+
 def buffered(folds: Sequence[Fold], places: np.ndarray, distance: float) -> list[Fold]:
     """The folds without the training samples that lie nearer than a distance to one held out.
 
-    A fold that would train on nothing keeps what it had.
+    A fold that would train on nothing is left out: a score of it would have no buffer.
     """
-    return [_without_near(train, test, places, distance) for train, test in folds]
+    found = [_without_near(train, test, places, distance) for train, test in folds]
+    return [(train, test) for train, test in found if len(train)]
 
 
 def _without_near(train: np.ndarray, test: np.ndarray, places: np.ndarray, distance: float) -> Fold:
     near, _ = cKDTree(places[test]).query(places[train], distance_upper_bound=distance)
-    kept = train[~np.isfinite(near)]
-    return (kept if len(kept) else train), test
+    return train[~np.isfinite(near)], test

@@ -20,7 +20,7 @@ from steps.publish import gate_job, mosaic_job, publish_job
 from steps.records import Records
 from steps.settings import Settings
 from steps.store import Store
-from steps.tile import find_result
+from steps.tile import stored_results
 from steps.work import read_outcomes
 
 _log = structlog.get_logger()
@@ -76,7 +76,7 @@ def _is_unfinished(outcome: TileOutcome | None) -> bool:
 
 def stored_tiles(plan: Plan, store: Store) -> set[TileId]:
     """Tiles of the plan whose pixels lie in the store already."""
-    return {entry.tile for entry in plan.tiles if find_result(plan.tile_job(entry), store)}
+    return {result.tile for result in stored_results(plan, store)}
 
 
 def _do_tiles(plan: Plan, shop: Workshop, record: JobRecord, ids: Sequence[TileId]) -> list[TileOutcome]:

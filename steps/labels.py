@@ -40,7 +40,7 @@ _OVERLAP_M2, _OVERLAP_SHARE = 400.0, 0.05
 _NAMED = 5
 """Rows that an error names."""
 _MAX_CODES = 1000
-_IDS = ("id", "fid", "uid", "parcel_id", "field_id", "plot_id", "code_obj")
+_IDS = ("id", "fid", "uid", "parcel", "parcel_id", "polygon", "field", "field_id", "plot", "plot_id", "code_obj")
 """Columns that people find a row by."""
 _CELLS, _CELL_DEG = 40, 0.01
 """The labels' area is made of cells: at most so many on a side, no smaller than this."""
@@ -101,7 +101,7 @@ class VectorLabels(Labels):
 
     def name(self, group: int) -> str:
         """See Labels: the row of the file, with its id where it has one."""
-        column = next((name for name in self.frame.columns if str(name).lower() in _IDS), None)
+        column = next((name for name in self.frame.columns if str(name).lower() in _IDS and name != self.column), None)
         if column is None:
             return f"row {group}"
         place = int(np.searchsorted(self.frame["row"].to_numpy(), group))

@@ -4,7 +4,7 @@ Same samples, same bytes: one thread each, fixed seeds.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,10 +52,21 @@ class Part:
     units: np.ndarray
     """int64 (n): what inner folds hold out whole."""
     classes: int
+    places: np.ndarray | None = None
+    """float64 (n, 2): metres; needed with a buffer."""
+    buffer: float = 0.0
+    """Metres around what inner folds hold out in which nothing trains; 0: none."""
 
     def take(self, chosen: np.ndarray) -> "Part":
         """Some of the samples."""
-        return Part(self.features[chosen], self.targets[chosen], self.weights[chosen], self.units[chosen], self.classes)
+        return replace(
+            self,
+            features=self.features[chosen],
+            targets=self.targets[chosen],
+            weights=self.weights[chosen],
+            units=self.units[chosen],
+            places=None if self.places is None else self.places[chosen],
+        )
 
 
 class Predictor(Protocol):

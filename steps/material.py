@@ -2,7 +2,7 @@
 
 import argparse
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from steps.legend import Legend, legend_of, read_legend
 from steps.local import crew_of
 from steps.model.card import ClassDef, ModelCard
 from steps.model.digest import digest
+from steps.model.grid import TileId
 from steps.model.job import MapOptions, MapRequest, ModelRef, Plan
 from steps.model.spec import FeatureSpec, standard_spec
 from steps.plan import plan_map
@@ -23,7 +24,7 @@ from steps.prepare import probed, query_of
 from steps.progress import stage
 from steps.recall import plan_or_recall
 from steps.requests import epsg_of, season_of
-from steps.samples import collect_samples, group_names, labelled_tiles, some_of
+from steps.samples import MAX_PER_CLASS, Pixels, collect_samples, group_names, labelled_tiles, some_of
 from steps.scenes import absolute_catalog, find_scenes
 from steps.settings import settings
 from steps.table import SampleTable
@@ -93,7 +94,8 @@ def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: Model
         table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, advance)
     facts = {**_facts(arguments, plan), **_count(table)}
     names = group_names(table, labels)
-    return Material(table, labels.legend.classes, plan.card.spec, facts, names, tuple(_absent(labels, table)))
+    notes = (*_absent(labels, table), *_capped(labels, tiles))
+    return Material(table, labels.legend.classes, plan.card.spec, facts, names, notes)
 
 
 def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
@@ -101,6 +103,15 @@ def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
         yield (
             f"{len(missing)} labels gave no sample: {some_of(missing)}. They lie outside the scenes, were never seen "
             "clear, or hold no pixel's centre: check their CRS and season"
+        )
+
+
+def _capped(labels: Labels, tiles: Mapping[TileId, Pixels]) -> Iterator[str]:
+    drawn = np.concatenate([pixels.codes for pixels in tiles.values()])
+    if full := [entry.name for entry in labels.legend.classes if (drawn == entry.code).sum() == MAX_PER_CLASS]:
+        yield (
+            f"{', '.join(full)}: {MAX_PER_CLASS:,} pixels were drawn of the class, which are as many as are taken, "
+            "as evenly as possible of all its labels"
         )
 
 

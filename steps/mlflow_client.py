@@ -8,11 +8,13 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from steps.errors import GeoCropError, ModelError, StoreError, TryAgainError, UsageError
 from steps.settings import Settings
@@ -31,6 +33,8 @@ _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 _REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE", *_MISSING}
 _USERINFO = re.compile(r"(\w://)[^/\s@]*@")
+_PORTS = {"http": 80, "https": 443}
+_PROBE_SECONDS = 10.0
 _BATCH = 100
 """Parameters or tags that MLflow takes at once; of metrics it takes more."""
 
@@ -41,6 +45,11 @@ def address(settings: Settings) -> str:
         return str(_database(settings))
     parts = urlsplit(settings.mlflow_uri)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def is_unmade(settings: Settings) -> bool:
+    """Whether it is this machine's and nothing was ever registered in it: there is no need to make it to say so."""
+    return not settings.mlflow_uri and not _database(settings).exists()
 
 
 def artifacts_root(settings: Settings) -> str | None:
@@ -56,6 +65,7 @@ def connect(settings: Settings) -> Iterator[Any]:
     it does not know us or its address is none.
     """
     uri = _uri(settings)
+    _probe(uri, settings)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -101,6 +111,27 @@ def _uri(settings: Settings) -> str:
     return f"sqlite:///{_database(settings)}"
 
 
+def _probe(uri: str, settings: Settings) -> None:
+    """Raises TryAgainError when nothing listens at a server's address, before MLflow takes seconds to say so."""
+    parts = urlsplit(uri)
+    if parts.scheme not in _PORTS or not parts.hostname or _proxied(parts.scheme, parts.hostname):
+        return
+    try:
+        with socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _PROBE_SECONDS):
+            pass
+    except OSError as error:
+        raise _away(settings) from error
+
+
+def _proxied(scheme: str, host: str) -> bool:
+    return scheme in getproxies() and not proxy_bypass(host)
+
+
+def _away(settings: Settings) -> TryAgainError:
+    where = f"the model registry at {address(settings)}"
+    return TryAgainError(f"{where} does not answer", "start it, or check MLFLOW_TRACKING_URI, then run again")
+
+
 def _database(settings: Settings) -> Path:
     return settings.home / "mlflow.db"
 
@@ -115,7 +146,7 @@ def _ours(error: Exception, settings: Settings) -> GeoCropError:
     if code in _REFUSED:
         return ModelError(f"{where} refuses: {said}", "check the name and version: see `geocrop models`")
     if "Max retries exceeded" in said or "Connection" in said:
-        return TryAgainError(f"{where} does not answer", "start it, or check MLFLOW_TRACKING_URI, then run again")
+        return _away(settings)
     return TryAgainError(f"{where} fails: {said}", "see its log, or check MLFLOW_TRACKING_URI, then run again")
 
 

@@ -22,6 +22,11 @@ def job_id(request: MapRequest) -> str:
     return f"{slug(request.aoi.name, 24)}-{digest(request, 12)}"
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a job may be called so: as Kubernetes' objects are, so that it is a part of a key and a label."""
+    return len(text) <= 63 and re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", text) is not None
+
+
 def request_key(job: str) -> str:
     return f"requests/{job}.json"
 
@@ -56,6 +61,11 @@ def workflow_key(job: str) -> str:
 
 def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.tif"
+
+
+def tile_row_prefix(grid: TileGrid, row: int) -> str:
+    """What the objects of all tiles of a row begin with."""
+    return f"tiles/{grid.id}/{TileId(row=row, col=0)}".removesuffix("00000")
 
 
 def tile_drift_key(grid: TileGrid, tile: TileId, key: str) -> str:

@@ -32,6 +32,8 @@ class OutOfFold:
     """int16 (class): the class code of each column of `probabilities`."""
     probabilities: np.ndarray
     """float32 (n, class): calibrated; zero for a class that the training part of the fold lacked."""
+    side: np.ndarray
+    """float64 (): metres of the blocks that `groups` numbers; 0 where they are parcels or single samples."""
 
     @property
     def predicted(self) -> np.ndarray:

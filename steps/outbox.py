@@ -13,7 +13,7 @@ import structlog
 
 from steps import naming
 from steps.errors import GeoCropError, ModelError
-from steps.mlflow_client import absent_is_fine, connect, log_values, translated
+from steps.mlflow_client import absent_is_fine, connect, is_unmade, log_values, translated
 from steps.model.job import ModelRef
 from steps.model.registry import MapNote
 from steps.settings import Settings
@@ -33,17 +33,16 @@ def home_outbox(settings: Settings) -> Store:
 def log_map(note: MapNote, outbox: Store, settings: Settings) -> None:
     """Log a map, now or later. Never fails.
 
-    Only maps by a version of the registry are logged: a bare folder has none that they could belong to.
+    Where nothing was ever registered on this machine, a map by a bare folder makes no registry: it waits for one.
     """
-    if not note.model.version:
-        return
     note = msgspec.structs.replace(note, metrics=numbers(note.metrics), tags=texts(note.tags))
     try:
         outbox.put_bytes(naming.outbox_key(note.job, note.kind), msgspec.json.encode(note))
     except GeoCropError as error:
         _log.warning("map.not_logged", job=note.job, error=str(error))
     else:
-        flush_outbox(settings, outbox)
+        if not is_unmade(settings):
+            flush_outbox(settings, outbox)
 
 
 def flush_outbox(settings: Settings, outbox: Store | None = None) -> int:
@@ -77,17 +76,26 @@ def _deliver(client: Any, key: str, box: Store, settings: Settings) -> bool:
 
 def _send(client: Any, note: MapNote, settings: Settings) -> None:
     """One run for each job, and the verdict on drift at the version."""
-    model = note.model
     with translated(settings):
+        model = _known(client, note.model)
         run = _run_of(client, note, experiment_id(client, f"geocrop/{model.name}/maps", settings))
         params = texts({"model": model.name, "version": model.version, "digest": model.digest})
         log_values(client, run, params, note.metrics, note.when)
         for name, value in note.tags.items():
             client.set_tag(run, name, value)
         client.set_terminated(run, "FINISHED", note.when)
-        if DRIFT in note.tags:
+        if DRIFT in note.tags and model.version:
             with absent_is_fine():  # the version may have been deleted since
                 client.set_model_version_tag(model.name, model.version, DRIFT, note.tags[DRIFT])
+
+
+def _known(client: Any, model: ModelRef) -> ModelRef:
+    """The model with its version: a bare folder has the newest one of its name and digest, or none."""
+    if model.version or not model.digest:
+        return model
+    found = client.search_model_versions(f"tags.digest = '{model.digest}'")
+    versions = [int(one.version) for one in found if one.name == model.name]
+    return msgspec.structs.replace(model, version=str(max(versions))) if versions else model
 
 
 def _run_of(client: Any, note: MapNote, experiment: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from steps.features import cores
-from steps.folds import Fold, grouped, shuffled
+from steps.folds import Fold, buffered, grouped, shuffled
 from steps.learners import CHECKPOINTS, TREES, Part, Predictor, boosted_stages, fit_boosted, fit_extra_trees
 from steps.mixing import crossed_vote, fit_temperature, heated, log_loss, mix, vote_weights
 from steps.search import best_parameters
@@ -99,11 +99,11 @@ def fit_members(part: Part, recipe: Recipe, choice: Choice, wanted: Iterable[str
 
 
 def choose(part: Part, recipe: Recipe, *, threads: int = 1) -> Choice:
-    """Rounds, learner, weights and temperature by inner folds that hold whole units out.
+    """Rounds, learner, weights and temperature by inner folds that hold whole units out, as the outer ones do.
 
     Without two units, folds of single samples serve; without two samples of a class nothing is chosen.
     """
-    folds = grouped(part.targets, part.units, _FOLDS, recipe.seed) or shuffled(part.targets, _FOLDS, recipe.seed)
+    folds = inner_folds(part, recipe.seed)
     if not folds:
         return Choice(_NO_FOLD_ROUNDS, BOOSTING, {BOOSTING: 1.0}, 1.0, {}, recipe.boosting)
     changed = _searched(part, recipe, folds, threads)
@@ -115,6 +115,14 @@ def choose(part: Part, recipe: Recipe, *, threads: int = 1) -> Choice:
         )
     seen = np.sort(np.concatenate([test for _, test in folds]))
     return replace(best_of(part, rounds, members, folds, seen), boosting=changed)
+
+
+def inner_folds(part: Part, seed: int) -> list[Fold]:
+    """Folds of whole units with the part's buffer around them, which is left out where two do not remain with it."""
+    whole = grouped(part.targets, part.units, _FOLDS, seed)
+    if part.places is not None and part.buffer and len(apart := buffered(whole, part.places, part.buffer)) > 1:
+        return apart
+    return whole or shuffled(part.targets, _FOLDS, seed)
 
 
 def best_of(

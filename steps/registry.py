@@ -19,7 +19,7 @@ import msgspec
 
 from steps.card_page import summary
 from steps.errors import ModelError
-from steps.mlflow_client import absent_is_fine, connect
+from steps.mlflow_client import absent_is_fine, connect, is_unmade
 from steps.model.card import ModelCard
 from steps.model.job import ModelRef
 from steps.model.registry import RegisteredModel
@@ -38,19 +38,53 @@ _PAGE = 200
 def log_and_register(folder: Path, settings: Settings, *, alias: str | None = CHALLENGER) -> ModelRef:
     """Log a model's training and give its folder the next version of its name, under an alias.
 
-    The first model of a name is its champion instead. Raises ModelError when the folder does not hold what its card
-    says, TryAgainError when the registry is away: then there is no new version, and the run, if any, says FAILED.
+    The first model of a name is its champion instead. A folder whose very files are registered under the name keeps
+    its version: what was interrupted is finished by doing it again. Raises ModelError when the folder does not hold
+    what its card says, TryAgainError when the registry is away: then there is no new version, and the run, if any,
+    says FAILED.
     """
     card = load_card(str(folder))
     load_model(str(folder), card)
-    facts = training_facts(card, load_evaluation(folder).get("choice", {}))
+    files = folder_digest(folder)
     with connect(settings) as client:
-        with logged_run(client, facts, settings) as run:
-            client.log_artifacts(run.info.run_id, str(folder), MODEL_PATH)
-            made = _add_version(client, card, run, folder_digest(folder))
-        _set_alias(client, card.name, str(made.version), alias)
+        ref = _same_files(client, card.name, files)
+        if ref is None:
+            ref = _add(client, card, folder, files, settings, alias)
+        else:
+            _set_alias(client, card.name, ref.version, alias)
     flush_outbox(settings)
+    return ref
+
+
+def _same_files(client: Any, name: str, files: str) -> ModelRef | None:
+    """The newest version of a name that was made of a folder's very files."""
+    return next((one.ref for one in reversed(_versions(client, name)) if one.files == files), None)
+
+
+def _add(client: Any, card: ModelCard, folder: Path, files: str, settings: Settings, alias: str | None) -> ModelRef:
+    """Its alias is part of a version: without it, there is none."""
+    facts = training_facts(card, load_evaluation(folder).get("choice", {}))
+    with logged_run(client, facts, settings) as run:
+        client.log_artifacts(run.info.run_id, str(folder), MODEL_PATH)
+        with _taken_back(client, card.name, run):
+            made = _add_version(client, card, run, files)
+            _set_alias(client, card.name, str(made.version), alias)
     return _registered(made, ()).ref
+
+
+@contextlib.contextmanager
+def _taken_back(client: Any, name: str, run: Any) -> Iterator[None]:
+    """What fails within leaves no version of a run, nor a name without versions, unless the registry went away."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            for one in _versions(client, name):
+                if one.run == run.info.run_id:
+                    client.delete_model_version(name, one.version)
+            if not _versions(client, name):
+                client.delete_registered_model(name)
+        raise
 
 
 def _add_version(client: Any, card: ModelCard, run: Any, files: str) -> Any:
@@ -171,6 +205,19 @@ def find_version(
         else:
             found = _version(client, name, version or dict(_aliases(client, name)).get(alias or ""))
     return next(reversed(found), None)
+
+
+def find_champion(name: str, settings: Settings) -> tuple[RegisteredModel, Path] | None:
+    """The champion of a name and its files; None where there is none, or none that GeoCrop can use.
+
+    Raises TryAgainError when the registry is away.
+    """
+    if is_unmade(settings):
+        return None
+    with contextlib.suppress(ModelError):
+        if found := find_version(name, settings, alias=CHAMPION):
+            return found, fetch(found, settings)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 import structlog
 from pyproj import Transformer
 from scipy.sparse.csgraph import connected_components
@@ -23,7 +24,7 @@ from steps.errors import GeoCropError, LabelError, ReadError, SceneError, StoreE
 from steps.labels import Labels, TileLabels
 from steps.local import Crew, on_cluster
 from steps.model.digest import digest
-from steps.model.grid import TileId
+from steps.model.grid import TileGrid, TileId
 from steps.model.job import Plan, TileJob
 from steps.progress import Advance
 from steps.reader import Supply, process_supply
@@ -32,16 +33,18 @@ from steps.table import SampleTable, joined, sample_ids
 from steps.tile import feature_strips, without_scene
 
 MAX_PER_GROUP = 50
-"""Pixels taken of one parcel at most, so that large ones do not rule."""
+"""Pixels drawn of one parcel at most, over all tiles, so that large ones do not rule."""
+MAX_PER_CLASS = 20_000
+"""Pixels drawn of one class at most; where there are more, each of its parcels gives fewer."""
 MIN_PER_CLASS = 10
 """Fewer can neither be learned from nor held out."""
+_DRAWN_BY = ("codes", "groups")
 _NAMED = 5
 """Labels that a message names."""
 _BATCH = 8
 """Tiles of a worker's call at least, where their places allow."""
 _BLOCKS_KEPT = 64 * 2**30
 """Bytes of inflated blocks that wait on disk for tiles to come; never more than a quarter of what is free."""
-_SEED = 20_240_517
 _EQUAL_AREA = 6933
 _log = structlog.get_logger()
 
@@ -63,28 +66,76 @@ class Pixels:
 
 
 def labelled_tiles(plan: Plan, labels: Labels) -> dict[TileId, Pixels]:
-    """The tiles of a plan that hold labels, with the pixels to sample. Raises LabelError when there are none."""
-    rng = np.random.default_rng(_SEED)
+    """The tiles of a plan that hold labels, with the pixels to sample, stratified by class and parcel.
+
+    These are MAX_PER_GROUP of a parcel at most and MAX_PER_CLASS of a class, as evenly over its parcels as they are
+    large enough. A pixel's place alone says when its turn is: labels that are added elsewhere change nothing of what is
+    drawn of a parcel, unless its class has more than enough. Raises LabelError when there are none.
+    """
     found = {}
     for entry in plan.tiles:
-        pixels = _thinned(labels.on(plan.grid, entry.tile), rng)
+        pixels = _labelled(labels.on(plan.grid, entry.tile))
         if entry.scenes and len(pixels.codes):
-            found[entry.tile] = pixels
+            turns = _turns(plan.grid, entry.tile, pixels)
+            first = np.flatnonzero(_ranks(pixels.groups, turns) < MAX_PER_GROUP)
+            found[entry.tile] = pixels.take(first), turns[first]
     if not found:
-        raise LabelError("no label lies where there are scenes", "check the labels' CRS and the catalog's area")
-    return found
+        raise _nowhere(plan, labels)
+    return _drawn(found)
 
 
-def _thinned(laid: TileLabels, rng: np.random.Generator) -> Pixels:
-    """At most MAX_PER_GROUP pixels of each parcel, chosen at random with a fixed seed."""
-    flat = np.flatnonzero(laid.codes.ravel() >= 0)
-    shuffled = rng.permutation(flat)
-    groups = laid.groups.ravel()[shuffled]
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], groups[order])
-    kept = np.sort(shuffled[order[np.arange(len(order)) - starts < MAX_PER_GROUP]])
-    rows, cols = np.divmod(kept, laid.codes.shape[1])
-    return Pixels(rows, cols, laid.codes.ravel()[kept].astype(np.int64), laid.groups.ravel()[kept])
+def _labelled(laid: TileLabels) -> Pixels:
+    rows, cols = np.nonzero(laid.codes >= 0)
+    return Pixels(rows, cols, laid.codes[rows, cols].astype(np.int64), laid.groups[rows, cols])
+
+
+def _turns(grid: TileGrid, tile: TileId, pixels: Pixels) -> np.ndarray:
+    """uint64 (n): a number of each pixel's place, which are drawn in its order. Neighbours' have nothing in common."""
+    return sample_ids(np.full(len(pixels.codes), grid.epsg), *_centres(grid, tile, pixels))
+
+
+def _centres(grid: TileGrid, tile: TileId, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
+    """float64 (n), float64 (n): x and y in the grid's CRS."""
+    a, _, c, _, e, f = grid.transform(tile)
+    return c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
+
+
+def _ranks(keys: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """int64 (n): how many with the same key come before."""
+    order = np.lexsort((turns, keys))
+    ranks = np.empty(len(keys), np.int64)
+    ranks[order] = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order])
+    return ranks
+
+
+def _drawn(found: Mapping[TileId, tuple[Pixels, np.ndarray]]) -> dict[TileId, Pixels]:
+    """What is drawn of all tiles together; each parcel's first pixels before any parcel's second."""
+    codes, groups = (np.concatenate([getattr(pixels, name) for pixels, _ in found.values()]) for name in _DRAWN_BY)
+    turns = np.concatenate([turns for _, turns in found.values()])
+    in_group = _ranks(groups, turns)
+    even = np.empty(len(turns), np.int64)
+    even[np.lexsort((turns, in_group))] = np.arange(len(turns))
+    chosen = (in_group < MAX_PER_GROUP) & (_ranks(codes, even) < MAX_PER_CLASS)
+    ends = np.cumsum([len(pixels.codes) for pixels, _ in found.values()])
+    parts = zip(found.items(), np.split(chosen, ends[:-1]), strict=True)
+    return {tile: pixels.take(here) for (tile, (pixels, _)), here in parts if here.any()}
+
+
+def _nowhere(plan: Plan, labels: Labels) -> LabelError:
+    absent = labels.missing(np.empty(0, np.int64))
+    named = f" ({len(absent)} labels: {some_of(absent)})" if absent else ""
+    scenes = [scene.footprint for scene in plan.scenes]
+    there = f", the scenes at {_extent(*scenes)}" if scenes else ", and no scene of the season is there"
+    return LabelError(
+        f"no label lies where there are scenes{named}: they are at {_extent(labels.aoi.geometry)}{there}",
+        "check the labels' CRS and the catalog's area",
+    )
+
+
+def _extent(*shapes: dict[str, Any]) -> str:
+    """The bounds of GeoJSON geometries, in degrees, in words."""
+    west, south, east, north = shapely.total_bounds([shapely.geometry.shape(one) for one in shapes])
+    return f"{west:.2f} to {east:.2f} E, {south:.2f} to {north:.2f} N"
 
 
 def collect_samples(
@@ -222,8 +273,7 @@ def _made(job: TileJob, pixels: Pixels, means: _Means) -> SampleTable:
 
 def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
     grid, tile = job.grid, job.tile
-    a, _, c, _, e, f = grid.transform(tile)
-    x, y = c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
+    x, y = _centres(grid, tile, pixels)
     places = Transformer.from_crs(grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
     return SampleTable(
         names=job.card.spec.feature_names,

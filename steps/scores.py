@@ -75,6 +75,18 @@ def expected_calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class LearningPoint:
+    """How good the recipe is with a share of the labels."""
+
+    labels: int
+    """Parcels or points trained on, the mean of the folds."""
+    balanced: float
+    """Balanced accuracy, the mean of the folds."""
+    deviation: float
+    """Of the folds, each with labels of its own draw."""
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A parcel or point whose label is doubted."""
 

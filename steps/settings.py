@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Hosts and `s3://bucket`s, by commas, that a workflow may read from; empty: everywhere, paths too."""
     max_aoi_km2: float = 1_000_000.0
     """Largest AOI that a workflow may ask for."""
+    key: str = ""
+    """The API key for `--server`."""
     progress_file: str = ""
     """Where Argo looks for a pod's progress."""
 
@@ -60,6 +62,7 @@ _VARIABLES = {
     "GEOCROP_LOG_FORMAT": "log_format",
     "GEOCROP_SOURCES": "sources",
     "GEOCROP_MAX_AOI_KM2": "max_aoi_km2",
+    "GEOCROP_KEY": "key",
     "ARGO_PROGRESS_FILE": "progress_file",
 }
 _ELSEWHERE = {"GEOCROP_HOME", "GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
@@ -75,7 +78,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if unknown := sorted(name for name in ours if name not in known):
         raise UsageError(f"unknown variable {unknown[0]}", f"known are {', '.join(sorted(known))}")
     default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
-    values: dict[str, object] = {"home": environ.get("GEOCROP_HOME") or str(default_home)}
+    values: dict[str, object] = {"home": str(Path(environ.get("GEOCROP_HOME") or default_home).absolute())}
     values |= {field: environ[name] for name, field in _VARIABLES.items() if environ.get(name)}
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=lambda _type, text: Path(text))

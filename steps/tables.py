@@ -14,7 +14,7 @@ from steps.errors import LabelError
 from steps.legend import Legend, make_legend
 from steps.model.card import ClassDef
 from steps.model.spec import FeatureSpec, Layer, standard_spec
-from steps.samples import check_counts
+from steps.samples import check_counts, some_of
 from steps.table import SampleTable, sample_ids
 from steps.vectors import read_features
 
@@ -51,7 +51,7 @@ def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) 
     label = _label_column(frame, column, path)
     place = _place_columns(frame)
     group = next((str(name) for name in frame.columns if str(name).lower() in _GROUPS), None)
-    features = _features(frame, {label, group, *(place or ())}, path)
+    features, unused = _features(frame, {label, group, *(place or ())}, path)
     used = legend or make_legend(frame[label])
     codes = _codes(frame[label], used, path)
     names = {entry.code: entry.name for entry in used.classes}
@@ -67,7 +67,22 @@ def read_table(path: str, column: str, legend: Legend | None, epsg: int | None) 
         places=places,
         ids=sample_ids(*values.T),
     )
-    return FeatureTable(samples, used.classes, spec, tuple(_notes(samples, spec, grouped=group is not None)))
+    notes = (*_notes(samples, spec, grouped=group is not None), *_unused(unused), *_gaps(features))
+    return FeatureTable(samples, used.classes, spec, notes)
+
+
+def _unused(names: Sequence[str]) -> Iterable[str]:
+    if names:
+        yield f"no features, since they hold no numbers: {some_of(names)}"
+
+
+def _gaps(features: "pd.DataFrame") -> Iterable[str]:
+    """A sentence about missing values: the columns with most of them, and their rows."""
+    gaps = [(str(name), np.flatnonzero(features[name].isna())) for name in features.columns]
+    gaps = sorted((gap for gap in gaps if gap[1].size), key=lambda gap: -gap[1].size)
+    if gaps:
+        named = some_of([f"{name} ({_rows(rows)})" for name, rows in gaps])
+        yield f"values are missing, which is learned from as it is: {named}. Fill them if a map will have them"
 
 
 def _notes(samples: SampleTable, spec: FeatureSpec, *, grouped: bool) -> Iterable[str]:
@@ -166,21 +181,48 @@ def _place_columns(frame: "pd.DataFrame") -> tuple[str, str] | None:
     return next(((names[x], names[y]) for x, y in _PLACES if x in names and y in names), None)
 
 
-def _features(frame: "pd.DataFrame", others: set[str | None], path: str) -> "pd.DataFrame":
-    """The numeric columns; raises LabelError when there are none, or with rows that hold nothing or infinity."""
-    kept = [
-        name for name in frame.columns
-        if str(name) not in others and str(name).lower() not in _NOT_FEATURES and frame[name].dtype.kind in "iufb"
-    ]  # fmt: skip
+def _features(frame: "pd.DataFrame", others: set[str | None], path: str) -> tuple["pd.DataFrame", list[str]]:
+    """The columns of numbers, and the names of those that hold none.
+
+    Raises LabelError when there are no numbers, with rows that hold nothing or infinity, or text among numbers.
+    """
+    asked = [name for name in frame.columns if str(name) not in others and str(name).lower() not in _NOT_FEATURES]
+    read = {name: _numbers(frame[name], str(name), path) for name in asked}
+    kept = {name: column for name, column in read.items() if column is not None}
     if not kept:
         raise LabelError(f"{path} has no column of numbers beside the label", "give features, a column each")
-    values = frame[kept].to_numpy(np.float64)
-    for name, column in zip(kept, values.T, strict=True):
+    features = frame[[]].assign(**{str(name): column for name, column in kept.items()})
+    _check_values(features, path)
+    return features, [str(name) for name in asked if name not in kept]
+
+
+def _numbers(column: "pd.Series[Any]", name: str, path: str) -> "pd.Series[Any] | None":
+    """A column as numbers; None when most of it is none. Raises LabelError with the rows of text among numbers."""
+    import pandas as pd  # noqa: PLC0415
+
+    if column.dtype.kind in "iufb":
+        return column
+    if column.dtype.kind != "O":
+        return None
+    numbers = pd.to_numeric(column.astype(object), errors="coerce")
+    text = np.flatnonzero(column.notna() & numbers.isna())
+    if not numbers.notna().any() or 2 * text.size > column.notna().sum():
+        return None
+    if text.size:
+        raise LabelError(
+            f"{name} holds {str(column.iloc[text[0]])!r}, which is no number, in {_rows(text)} of {path}",
+            "correct it, leave it empty where nothing is known, or leave the column out",
+        )
+    return numbers
+
+
+def _check_values(features: "pd.DataFrame", path: str) -> None:
+    values = features.to_numpy(np.float64)
+    for name, column in zip(features.columns, values.T, strict=True):
         if (infinite := np.flatnonzero(np.isinf(column))).size:
             raise LabelError(f"{name} is infinite in {_rows(infinite)} of {path}", "correct them, or leave them empty")
     if (empty := np.flatnonzero(np.isnan(values).all(axis=1))).size:
         raise LabelError(f"{_rows(empty)} of {path} has no feature", "fill the rows, or leave them out")
-    return frame[kept]
 
 
 def _codes(labels: "pd.Series[str]", legend: Legend, path: str) -> np.ndarray:

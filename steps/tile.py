@@ -6,7 +6,7 @@ written before its result, so that a result always has its raster.
 
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ from steps.lattice import Lattice, encode_sample
 from steps.layers import read_layers
 from steps.model.card import NODATA_CLASS, ModelCard
 from steps.model.grid import TileId
-from steps.model.job import REASON_CODES, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
+from steps.model.job import REASON_CODES, Plan, Reason, SceneFault, TileEmpty, TileJob, TileMapped, TileResult
 from steps.models import check_digest
 from steps.reader import Supply
 from steps.store import MissingObject, Store
@@ -179,15 +179,24 @@ def _read_known(card: ModelCard, store: Store) -> Known | None:
     return read_known(data, card.reference, card.spec.feature_names, store.href(key))
 
 
-def find_result(job: TileJob, store: Store) -> TileResult | None:
-    """The result of a job that was done before, by whomever."""
+def find_result(job: TileJob, store: Store, is_there: Callable[[str], bool] | None = None) -> TileResult | None:
+    """The result of a job that was done before, by whomever; `is_there` knows the store's keys, where it was listed."""
+    is_there = is_there or store.exists
     key = naming.tile_result_key(job.grid, job.tile, job.key)
-    if not store.exists(key):
+    if not is_there(key):
         return None
     result: TileResult = msgspec.json.decode(store.get_bytes(key), type=TileResult)
-    if isinstance(result, TileMapped) and not store.exists(naming.tile_raster_key(job.grid, job.tile, job.key)):
+    if isinstance(result, TileMapped) and not is_there(naming.tile_raster_key(job.grid, job.tile, job.key)):
         return None
     return result
+
+
+def stored_results(plan: Plan, store: Store) -> Iterator[TileResult]:
+    """Of those of a plan's tiles that lie in the store; each row of tiles is listed once, none looked for by itself."""
+    rows = sorted({entry.tile.row for entry in plan.tiles})
+    keys = {key for row in rows for key in store.list(naming.tile_row_prefix(plan.grid, row))}
+    found = (find_result(job, store, keys.__contains__) for job in plan.tile_jobs())
+    return (result for result in found if result is not None)
 
 
 def without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob, SceneFault]:

@@ -22,7 +22,7 @@ from steps.learners import Part
 from steps.model.card import ClassDef, ModelCard, Reference
 from steps.model.spec import FeatureSpec
 from steps.models import save_model
-from steps.oof import OOF_FILE, encode_oof
+from steps.oof import OOF_FILE, OutOfFold, encode_oof
 from steps.progress import Advance
 from steps.recipe import Choice, Recipe, all_cores, follow
 from steps.table import SampleTable
@@ -56,18 +56,25 @@ class Fitted:
 
 
 def problem_of(
-    table: SampleTable, classes: tuple[ClassDef, ...], recipe: Recipe, labels: Mapping[int, str] | None = None
+    table: SampleTable,
+    classes: tuple[ClassDef, ...],
+    recipe: Recipe,
+    labels: Mapping[int, str] | None = None,
+    before: OutOfFold | None = None,
 ) -> Problem:
-    """The samples as the learners want them. Raises LabelError when two classes share a code."""
+    """The samples as the learners want them, in the folds of a model before, where it shares samples with them.
+
+    Raises LabelError when two classes share a code.
+    """
     ordered = sorted(classes, key=lambda entry: entry.code)
     present = tuple(entry for entry in ordered if (table.codes == entry.code).any())
     codes = [entry.code for entry in present]
     if len(set(codes)) != len(codes):
         raise LabelError("two classes share a code", "correct the legend")
     targets = np.searchsorted(codes, table.codes)
-    split = honest_split(table, targets, recipe.seed)
+    split = honest_split(table, targets, recipe.seed, before)
     weights = sample_weights(targets, table.groups)
-    part = Part(table.features, targets, weights, split.units, len(present))
+    part = Part(table.features, targets, weights, split.units, len(present), table.places, split.buffer)
     return Problem(table, present, part, split, labels or {})
 
 

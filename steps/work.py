@@ -15,7 +15,7 @@ from steps.model.grid import TileId
 from steps.model.job import Coverage, Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
 from steps.store import Store, open_store
-from steps.tile import TileMapper, find_result
+from steps.tile import TileMapper, stored_results
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -111,11 +111,9 @@ def _attempt(mapper: TileMapper, job: TileJob, following: Sequence[TileId]) -> T
 def note_stored(plan: Plan, store: Store) -> set[TileId]:
     """The tiles that lie in the store already, each noted as this job's, so that no worker has to."""
     stored = set()
-    for entry in plan.tiles:
-        result = find_result(plan.tile_job(entry), store)
-        if result is not None:
-            store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(result))
-            stored.add(entry.tile)
+    for result in stored_results(plan, store):
+        store.put_bytes(naming.job_tile_key(plan.job, result.tile), msgspec.json.encode(result))
+        stored.add(result.tile)
     return stored
 
 

@@ -2,17 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
+from granian.constants import Interfaces
+from granian.server.embed import Server
 from litestar.testing import AsyncTestClient
 
 from api.app import make_app
 from api.context import Context, make_context
 from api.engines.fake import FakeEngine
+from api.engines.protocol import Engine
+from api.hub import Hub
 from api.problems import ProblemError
 from api.reconcile import Reconciler
 from api.settings import ApiSettings
@@ -20,6 +27,7 @@ from steps import clerk, naming
 from steps.model.job import Plan, Reason, TileMapped
 from steps.settings import Settings
 from steps.testing import any_plan, any_request
+from tests.s3_server import free_ports
 
 ANY_SEASON = {"start": "2021-10-01", "end": "2022-09-30"}
 ANY_ORDER: dict[str, Any] = {
@@ -29,14 +37,25 @@ ANY_ORDER: dict[str, Any] = {
 }
 
 
+_ANY_COST: dict[str, Any] = {
+    "tiles": 2, "stored": 0, "bare": 0, "scenes": 3, "area_km2": 117.0, "crs": "EPSG:32736", "width": 128, "height": 64,
+    "read_mb": 1.0, "seconds": 2.0, "memory_mb": 500.0, "workers": 1, "store_mb": 1.0, "output_mb": 1.0,
+    "measured": "any", "cloud_free": None, "dates": [], "days_by_period": [1],
+}  # fmt: skip
+
+
 class DeskClerk:
-    """Answers orders with the same small request, and all else as the clerk does."""
+    """Answers orders with the same small request, knows no models, and says all else as the clerk does."""
 
     async def ask(self, do: str, **asked: object) -> Any:
         """See Clerk."""
         if do == "order":
             facts = {"tiles": 2, "bbox": [31, -18, 31.1, -17.9], "area_km2": 117.0, "vertices": 5}
             return {"request": msgspec.to_builtins(any_request()), **facts}
+        if do == "models":
+            return []
+        if do == "quote":
+            return _ANY_COST
         answer = await asyncio.to_thread(clerk.answer, msgspec.json.encode({"do": do, **asked}))
         document = msgspec.json.decode(answer)
         if "refused" in document:
@@ -81,18 +100,60 @@ class ApiServer:
         await asyncio.gather(listening, return_exceptions=True)
 
 
-@contextlib.asynccontextmanager
-async def api_server(
-    home: Path, *, engine: FakeEngine | None = None, database: Any = None, **changes: Any
-) -> AsyncIterator[ApiServer]:
-    """A replica whose reconciler acts when the test lets it."""
+def any_context(home: Path, *, engine: Engine | None = None, database: Any = None, **changes: Any) -> Context:
+    """What a replica works with: SQLite unless told otherwise, a folder store, a fake engine and a quick clerk."""
+    shared = changes.pop("shared", None) or Settings(home=home)
     settings = ApiSettings(**({"auth": "off", "catalogs": "any=/nowhere", "tiler_secret": "any-secret"} | changes))
-    context = make_context(settings, Settings(home=home))
+    context = make_context(settings, shared)
     context.engine = engine or FakeEngine()
     context.desk = context.planner = DeskClerk()  # type: ignore[assignment]
     if database is not None:
         context.database = database
-    async with AsyncTestClient(make_app(context, reconcile=False)) as client:
+        context.hub = Hub(database)
+    return context
+
+
+@contextlib.contextmanager
+def live_api(context: Context) -> Iterator[str]:
+    """A replica on a port of its own, in a thread, with its reconciler at work; its address."""
+    (port,) = free_ports(1)
+    started, loop = threading.Event(), asyncio.new_event_loop()
+    server = Server(make_app(context), port=port, interface=Interfaces.ASGI, log_enabled=False)
+
+    async def serve() -> None:
+        started.set()
+        await server.serve()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    started.wait()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url)
+        yield url
+    finally:
+        loop.call_soon_threadsafe(server.stop)
+        thread.join(30)
+        loop.close()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/api/v1/health/live", trust_env=False).status_code == 200:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"{url} is not served")
+
+
+@contextlib.asynccontextmanager
+async def api_server(
+    home: Path, *, engine: FakeEngine | None = None, database: Any = None, page: Path | None = None, **changes: Any
+) -> AsyncIterator[ApiServer]:
+    """A replica whose reconciler acts when the test lets it."""
+    context = any_context(home, engine=engine, database=database, **changes)
+    async with AsyncTestClient(make_app(context, page, reconcile=False)) as client:
         assert isinstance(context.engine, FakeEngine)
         yield ApiServer(client, context, context.engine, Reconciler(context))
 

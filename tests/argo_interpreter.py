@@ -77,8 +77,8 @@ class Interpreter:
         values = {name: str(parameters.get(name, one["value"])) for name, one in asked.items()}
         for name, one in asked.items():
             assert values[name] in one.get("enum", [values[name]]), f"{name}={values[name]}"
-        scope = {f"workflow.parameters.{name}": value for name, value in values.items()}
-        scope["workflow.name"] = self.name
+        named = {"workflow.name": self.name}
+        scope = named | {f"workflow.parameters.{name}": _filled(value, named) for name, value in values.items()}
         phase, _ = self._call(spec["entrypoint"], {}, scope)
         if "onExit" in spec:
             self._call(spec["onExit"], {}, scope | {"workflow.status": phase})

@@ -7,12 +7,16 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from steps.registry import list_models
 from steps.settings import Settings, settings
 
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+"""How long an example takes says more of what else the machine does than of the code."""
 _FOR_TESTS = {"GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
 
 

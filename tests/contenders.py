@@ -33,6 +33,7 @@ def any_contender(
         "truth": CODES[classes],
         "codes": CODES,
         "probabilities": probabilities,
+        "side": np.float64(10_000),
     }
     return Contender(
         any_card(**({"scores": {SPLIT: {}}, "classes": CLASSES} | (card or {}))), OutOfFold(**(fields | changes))

@@ -23,6 +23,7 @@ FROM_ELSEWHERE = {"Secret": {"geocrop-s3"}}
 """Objects that the platform makes."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LONGEST = 52
+_PARAMETER = re.compile(r"workflow\.parameters\.([\w-]+)")
 _REFERENCE = re.compile(r"\{\{\s*([^{}=][^{}]*?)\s*\}\}")
 _SECRET_NAMES = re.compile(r"secret|password|token|access.?key|credential", re.IGNORECASE)
 _STEPS = {command.name: command for command in STEPS}
@@ -120,6 +121,8 @@ def _dangling_names(where: str, thing: Json, objects: Objects) -> Iterator[str]:
     for field in ("entrypoint", "onExit"):
         if field in spec and spec[field] not in templates:
             yield f"{where}: {field} {spec[field]} is no template"
+    shown = _PARAMETER.findall(json.dumps(spec.get("workflowMetadata", {})))
+    yield from (f"{where}: its workflows are called by {one}, which is no parameter" for one in {*shown} - asked)
     for template in templates.values():
         place = f"{where}, template {template['name']}"
         yield from _unknown_references(place, template, asked, templates)
@@ -257,7 +260,7 @@ def _unbounded_workflow(where: str, spec: Json) -> Iterator[str]:
 
 
 def security(objects: Objects) -> list[str]:
-    """Every pod is as the restricted standard asks, with a root that cannot be written and an account of its own."""
+    """Every pod is as the restricted standard asks, its root cannot be written, and no step has a token."""
     wrong = []
     for where, template, container in _containers(objects):
         pod, own = template.get("securityContext", {}), container.get("securityContext", {})
@@ -269,7 +272,17 @@ def security(objects: Objects) -> list[str]:
             wrong.append(f"{where}: the root can be written")
         if template.get("serviceAccountName") in {None, "default"}:
             wrong.append(f"{where}: no service account of its own")
+    for where, thing in _workflows(objects):
+        if thing["kind"] == "WorkflowTemplate" and not _keeps_token(json.loads(_spec(thing).get("podSpecPatch", "{}"))):
+            wrong.append(f"{where}: steps have the token of their account")
     return wrong
+
+
+def _keeps_token(patch: Json) -> bool:
+    """Whether Argo's own containers have the token, and no other."""
+    beside = {one["name"]: one for one in (*patch.get("initContainers", []), *patch.get("containers", []))}
+    mounted = {name for name, one in beside.items() for mount in one["volumeMounts"] if mount["name"] == "token"}
+    return patch.get("automountServiceAccountToken") is False and mounted == {"init", "wait"}
 
 
 def names(objects: Objects) -> list[str]:

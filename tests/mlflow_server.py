@@ -84,8 +84,11 @@ def _kb(process: Path, kind: str) -> int:
 
 
 @contextlib.contextmanager
-def mlflow_server(folder: Path, database: str, s3: S3Server) -> Iterator[MlflowServer]:
-    """Start it over a database and a bucket; the log is `mlflow.log`. Secrets are in its environment alone."""
+def mlflow_server(folder: Path, database: str, s3: S3Server, names: str = "") -> Iterator[MlflowServer]:
+    """Start it over a database and a bucket; the log is `mlflow.log`. Secrets are in its environment alone.
+
+    It answers to loopback's names, or to others where they are given.
+    """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_", "GEOCROP_"))},
         "_MLFLOW_SERVER_FILE_STORE": database,
@@ -99,6 +102,8 @@ def mlflow_server(folder: Path, database: str, s3: S3Server) -> Iterator[MlflowS
         "AWS_SECRET_ACCESS_KEY": s3.secret_key,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+    if names:
+        environment["MLFLOW_SERVER_ALLOWED_HOSTS"] = names
     server = MlflowServer(free_ports(1)[0], folder, environment)
     try:
         server.start()

@@ -1,15 +1,17 @@
 """TiTiler's own factories over the objects of one store. Nothing but its objects is ever opened.
 
     /baselines/{year}/...                      Dynamic World, for everybody
-    /maps/{job}/{layer}/{version}/...          a layer of a map, signed by the API; the version is of its content
+    /maps/{job}/{layer}/{version}/...          a layer of a map, signed by the API; the version is of its content;
+                                               also as a small `preview.png`
     /files/{key}                               an object as it is, signed; GET, HEAD and ranges
 
-Each of the first two has TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`.
+Each of the first two has TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`. `palette` puts classes
+in colours that all kinds of colour vision tell apart: `safe` Dynamic World's, `distinct` those of other legends.
 """
 
 import posixpath
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -27,6 +29,8 @@ from steps.palette import (
     CONFIDENCE_RAMP,
     DISAGREEMENT_COLOURS,
     REASON_COLOURS,
+    SAFE_CLASSES,
+    SAFE_DYNAMIC_WORLD,
     ramp_colour,
     rgb,
 )
@@ -34,10 +38,13 @@ from steps.store import Store, checked
 
 _FOREVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600, stale-while-revalidate=86400"
-_PARAMETERS = {"expires", "signature", "tilesize", "tile_format"}
+_PARAMETERS = {"expires", "signature", "tilesize", "tile_format", "palette", "max_size"}
 """All others of TiTiler's are refused: they would make a tile cost more than a tile."""
 _LARGEST = 1024
+_LARGEST_PREVIEW = 256
 _NOT_THERE = ("does not exist", "no such file", "not recognized as being in a supported", "404", "nosuchkey")
+_CLASSES = {"map", "generalised"}
+Palette = Literal["official", "safe", "distinct"]
 Colours = dict[int, tuple[int, int, int, int]]
 
 
@@ -72,12 +79,12 @@ def raster_path(store: Store, key: str) -> str:
     return f"/vsis3/{href.removeprefix('s3://')}" if href.startswith("s3://") else href
 
 
-def _factory(prefix: str, path: Any, colours: Any) -> TilerFactory:
+def _factory(prefix: str, path: Any, colours: Any, *, preview: bool = False) -> TilerFactory:
     return TilerFactory(
         router_prefix=prefix,
         path_dependency=path,
         colormap_dependency=colours,
-        add_preview=False,
+        add_preview=preview,
         add_part=False,
         add_viewer=False,
     )
@@ -88,7 +95,7 @@ def _add_baselines(app: FastAPI, store: Store) -> None:
         return raster_path(store, naming.baseline_key(year))
 
     prefix = "/baselines/{year}"
-    app.include_router(_factory(prefix, path, lambda: None).router, prefix=prefix, tags=["baselines"])
+    app.include_router(_factory(prefix, path, class_colours).router, prefix=prefix, tags=["baselines"])
 
 
 def _add_maps(app: FastAPI, store: Store, secret: str) -> None:
@@ -97,11 +104,11 @@ def _add_maps(app: FastAPI, store: Store, secret: str) -> None:
             raise HTTPException(404, f"a map has no layer {layer[:40]}")
         return raster_path(store, naming.map_key(job, f"{layer}.tif"))
 
-    def colours(layer: str) -> Colours | None:
-        return layer_colours(layer)
+    def colours(layer: str, palette: Palette = "official") -> Colours | None:
+        return class_colours(palette) if layer in _CLASSES else layer_colours(layer)
 
     prefix = "/maps/{job}/{layer}/{version}"
-    factory = _factory(prefix, path, colours)
+    factory = _factory(prefix, path, colours, preview=True)
     app.include_router(factory.router, prefix=prefix, tags=["maps"])
     app.dependency_overrides[signed_path] = _signed_map(secret)
 
@@ -133,6 +140,15 @@ def _add_files(app: FastAPI, store: Store, secret: str) -> None:
         with store.local_path(key) as path:
             name = posixpath.basename(key)
             return FileResponse(path, filename=name, headers={"Cache-Control": "private, max-age=300"})
+
+
+def class_colours(palette: Palette = "official") -> Colours | None:
+    """The colour of each class code in a palette; None for the file's own."""
+    if palette == "official":
+        return None
+    if palette == "safe":
+        return {code: (*rgb(colour), 255) for code, colour in enumerate(SAFE_DYNAMIC_WORLD)}
+    return {code: (*rgb(SAFE_CLASSES[code % len(SAFE_CLASSES)]), 255) for code in range(255)}
 
 
 def layer_colours(layer: str) -> Colours | None:
@@ -175,6 +191,16 @@ def _refusal(request: Request) -> str:
     size = request.query_params.get("tilesize", "256")
     if not (size.isascii() and size.isdecimal() and 0 < int(size[:6]) <= _LARGEST):
         return f"tilesize is not from 1 to {_LARGEST}"
+    if "/preview" in request.url.path:
+        return _preview_refusal(request)
+    return ""
+
+
+def _preview_refusal(request: Request) -> str:
+    """Without a size, TiTiler would read far more than a thumbnail takes."""
+    size = request.query_params.get("max_size", "")
+    if not (size.isascii() and size.isdecimal() and 0 < int(size[:6]) <= _LARGEST_PREVIEW):
+        return f"give max_size, from 1 to {_LARGEST_PREVIEW}"
     return ""
 
 

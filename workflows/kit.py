@@ -22,8 +22,9 @@ USER = 65532
 STEPS_ACCOUNT = "geocrop-steps"
 TILE_PRIORITY, STEP_PRIORITY = "geocrop-tiles", "geocrop-steps"
 LIMITS = "geocrop-limits"
-_LOST = "(?i)evict|preempt|shutdown|node.*(lost|not ready)|pod (was )?deleted|pod not found"
-"""What Argo says of a pod that its infrastructure took away."""
+_LOST = "(?i)evict|preempt|shutdown|node.*(lost|not ready)|pod (was )?deleted|pod not found|starterror"
+"""What Argo says of a pod that its infrastructure took away, or could not start as the kubelet went down."""
+_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where Kubernetes puts it
 _HOUR = 3600
 
 Built = WorkflowTemplate | CronWorkflow
@@ -305,14 +306,23 @@ class About:
 
     title: str
     description: str
+    title_of_run: str = ""
+    """Of a workflow that is made of it, with its parameters; default: the same."""
+    description_of_run: str = ""
 
     @property
     def annotations(self) -> dict[str, str]:
         """As Argo's UI reads them."""
-        return {
-            "workflows.argoproj.io/title": self.title,
-            "workflows.argoproj.io/description": self.description,
-        }
+        return _read_by_people(self.title, self.description)
+
+    @property
+    def annotations_of_run(self) -> dict[str, str]:
+        """Of a workflow that is made of it."""
+        return _read_by_people(self.title_of_run or self.title, self.description_of_run or self.description)
+
+
+def _read_by_people(title: str, description: str) -> dict[str, str]:
+    return {"workflows.argoproj.io/title": title, "workflows.argoproj.io/description": description}
 
 
 def parameter(step: str, name: str, **changes: Any) -> m.Parameter:
@@ -340,7 +350,7 @@ def workflow_template(
         on_exit=on_exit or None,
         arguments=m.Arguments(parameters=list(parameters)),
         templates=list(templates),
-        workflow_metadata=m.WorkflowMetadata(labels=_labels(name), annotations=about.annotations),
+        workflow_metadata=m.WorkflowMetadata(labels=_labels(name), annotations=about.annotations_of_run),
         **_shared(),
     )
 
@@ -366,7 +376,10 @@ def _shared() -> dict[str, Any]:
 
 
 def _executor() -> dict[str, Any]:
-    """Argo's own containers beside a step, bounded and restricted as it is, whatever the controller is set to."""
+    """Argo's own containers beside a step, bounded and restricted as it is, whatever the controller is set to.
+
+    They alone get a token of the pod's account: the step itself has nothing to ask of Kubernetes.
+    """
     memory = {"memory": values.text("memory", "executor")}
     bounds = {
         "resources": {"requests": {"cpu": values.text("cpu", "executor"), **memory}, "limits": memory},
@@ -376,8 +389,24 @@ def _executor() -> dict[str, Any]:
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
         },
+        "volumeMounts": [{"name": "token", "mountPath": _TOKEN, "readOnly": True}],
     }
-    return {"initContainers": [{"name": "init", **bounds}], "containers": [{"name": "wait", **bounds}]}
+    return {
+        "automountServiceAccountToken": False,
+        "volumes": [{"name": "token", "projected": {"sources": _token_sources()}}],
+        "initContainers": [{"name": "init", **bounds}],
+        "containers": [{"name": "wait", **bounds}],
+    }
+
+
+def _token_sources() -> list[dict[str, Any]]:
+    """As Kubernetes itself would mount them: a token that runs out, the API server's certificate, the namespace."""
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    return [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
 
 
 def cron_workflow(

@@ -150,3 +150,8 @@ async def hold_lease(connection: Connection, name: str, holder: str, now: dt.dat
         until=until,
     )
     return changed > 0
+
+
+async def leave_lease(connection: Connection, name: str, holder: str) -> None:
+    """Lead no more."""
+    await connection.run("delete from leases where name = :name and holder = :holder", name=name, holder=holder)

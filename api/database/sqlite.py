@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import datetime as dt
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from api.database.driver import Box, Placed, Row, TakenError, shifted
 from api.database.schema import migrations
 from steps.errors import DataError, StoreError, UsageError
 
 _BUSY_SECONDS = 10
+T = TypeVar("T")
 
 
 class SqliteDatabase:
@@ -43,13 +45,13 @@ class SqliteDatabase:
         """See Database. A commit is on disk when this ends."""
         with _translated(self._path):
             async with self._writing:
-                await asyncio.to_thread(self._writer.execute, "begin immediate")
                 try:
+                    await _whole(self._writer.execute, "begin immediate")
                     yield SqliteConnection(self._writer, self._writer, None)
-                except BaseException:
-                    self._writer.rollback()
-                    raise
-                await asyncio.to_thread(self._writer.commit)
+                    await _whole(self._writer.commit)
+                finally:
+                    if self._writer.in_transaction:
+                        self._writer.rollback()
 
     async def ping(self) -> None:
         """See Database."""
@@ -78,7 +80,7 @@ class SqliteConnection:
         if self._turn is None:
             return self._fetch(sql, values)
         async with self._turn:
-            return await asyncio.to_thread(self._fetch, sql, values)
+            return await _whole(self._fetch, sql, values)
 
     def _fetch(self, sql: str, values: Row) -> list[Row]:
         return self._bulk.execute(sql, _adapted(values)).fetchall()
@@ -106,6 +108,16 @@ class SqliteConnection:
             values |= {f"w{turn}": west, f"e{turn}": east, f"s{turn}": south, f"n{turn}": north}
         inner = " union all ".join(f"select n from {table}_box where {one}" for one in conditions)  # noqa: S608
         return f"{table}.n in ({inner})", values
+
+
+async def _whole(call: Callable[..., T], *arguments: Any) -> T:
+    """A call in a thread, to its end: whoever is cancelled meanwhile goes on holding what it holds until then."""
+    done = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(done)
+    finally:
+        if not done.done():
+            await asyncio.wait([done])
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -7,13 +7,13 @@ timestamps are enough. The watch ends and begins again as the server likes; 410 
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2  # what lightkube speaks through
 import msgspec
 import structlog
-from lightkube import ApiError, AsyncClient
+from lightkube import ApiError, AsyncClient, ConfigError
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
@@ -22,8 +22,8 @@ from lightkube.types import PatchType
 from api.engines.protocol import Sighting, Synced, Work
 from api.schemas import LogLine
 from steps import naming
-from steps.errors import DataError, StoreError
-from steps.model.job import Phase
+from steps.errors import DataError, GeoCropError, StoreError
+from steps.model.job import MapRequest, Phase
 from steps.settings import Settings
 from steps.store import open_store
 
@@ -32,6 +32,9 @@ JOB_LABEL = "geocrop.io/job"
 _OURS = "geocrop.io/workflow"
 _TEMPLATE_LABEL = "workflows.argoproj.io/workflow-template"
 _WATCH_SECONDS = 240
+"""After so long the server ends a watch, which begins again where it was."""
+_SILENCE_SECONDS = 30
+"""On top of that: a connection that is dead without having been closed."""
 _AGAIN_SECONDS = 1.0
 _PHASES = {
     "": Phase.QUEUED,
@@ -47,16 +50,26 @@ _log = structlog.get_logger()
 class ArgoEngine:
     """See Engine."""
 
-    def __init__(self, namespace: str, template: str, shared: Settings, config: KubeConfig | None = None) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        template: str,
+        shared: Settings,
+        config: KubeConfig | None = None,
+        watch_seconds: int = _WATCH_SECONDS,
+    ) -> None:
         self._namespace, self._template, self._shared = namespace, template, shared
-        self._config = config
+        self._config, self._watch_seconds = config, watch_seconds
         self._opened: AsyncClient | None = None
 
     @property
     def _client(self) -> AsyncClient:
         if self._opened is None:
-            config = self._config or KubeConfig.from_env()
-            self._opened = AsyncClient(config.get(), namespace=self._namespace, trust_env=False)
+            try:
+                config = (self._config or KubeConfig.from_env()).get()
+            except ConfigError as error:
+                raise StoreError(f"no cluster is known: {error}", "set KUBECONFIG, or run in a cluster") from error
+            self._opened = AsyncClient(config, namespace=self._namespace, trust_env=False)
         return self._opened
 
     async def open(self) -> None:
@@ -88,7 +101,7 @@ class ArgoEngine:
         return str(made.metadata.uid)
 
     def _workflow(self, work: Work, request: str) -> Any:
-        parameters = {
+        parameters = _shown(work.request) | {
             "request": request,
             "job": work.job,
             "store": work.store,
@@ -124,7 +137,7 @@ class ArgoEngine:
             try:
                 async for said in self._listed_and_watched():
                     yield said
-            except StoreError as error:
+            except GeoCropError as error:
                 _log.warning("argo.away", error=str(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -139,8 +152,8 @@ class ArgoEngine:
             yield _sighting(one)
         yield Synced(names=frozenset(one.metadata.name for one in ours))
         with _translated(gone_is_fine=True):
-            watch = self._client.watch(Workflow, resource_version=version, server_timeout=_WATCH_SECONDS)
-            async for event, one in watch:
+            watch = self._client.watch(Workflow, resource_version=version, server_timeout=self._watch_seconds)
+            async for event, one in _until_silent(watch, self._watch_seconds + _SILENCE_SECONDS):
                 if self._is_ours(one):
                     yield _sighting(one, gone=event == "DELETED")
 
@@ -163,12 +176,32 @@ class ArgoEngine:
                     line = _log_line(text)
                     if line is not None and (not tile or line.tile == tile):
                         yield line
-            except (ApiError, httpx.HTTPError):
+            except httpx2.HTTPError:
                 continue
+
+
+def _shown(request: MapRequest) -> dict[str, str]:
+    """What people read of it in Argo; what is done stands in the request itself."""
+    return {
+        "name": request.aoi.name,
+        "season": str(request.season),
+        "model": f"{request.model.name}/{request.model.version}",
+        "catalog": request.catalog,
+    }
 
 
 class _AlreadyThere(Exception):  # noqa: N818 - not an error
     """A Workflow of this name."""
+
+
+async def _until_silent(watch: AsyncIterable[Any], seconds: float) -> AsyncIterator[Any]:
+    """Ends when nothing was heard for so long: whoever listens begins anew, with a list."""
+    following = aiter(watch)
+    with contextlib.suppress(TimeoutError, StopAsyncIteration):
+        while True:
+            async with asyncio.timeout(seconds):
+                heard = await anext(following)
+            yield heard
 
 
 def _sighting(workflow: Any, *, gone: bool = False) -> Sighting:
@@ -211,16 +244,21 @@ def _translated(*, missing_is_fine: bool = False, conflict_is_ours: bool = False
     """Kubernetes' answers become ours: refused, or later."""
     try:
         yield
-    except ApiError as error:
-        code = error.status.code or 0
+    except httpx2.HTTPStatusError as error:
+        code, said = _code(error), str(error).partition("\n")[0]
         if (code == 404 and missing_is_fine) or (code == 410 and gone_is_fine):
             return
         if code == 409 and conflict_is_ours:
             raise _AlreadyThere from error
-        if code in {400, 403, 404, 422}:
-            raise DataError(
-                f"Kubernetes refuses: {error.status.message}", "check the template and our rights"
-            ) from error
-        raise StoreError(f"Kubernetes answers {code}", "try again") from error
-    except httpx.HTTPError as error:
+        if code in {400, 413, 422}:
+            raise DataError(f"Kubernetes refuses: {said}", "check the template") from error
+        raise StoreError(f"Kubernetes answers {code}: {said}", "see that it runs, and what we may do there") from error
+    except httpx2.HTTPError as error:
         raise StoreError(f"Kubernetes does not answer ({type(error).__name__})", "try again") from error
+
+
+def _code(error: httpx2.HTTPStatusError) -> int:
+    """Of the answer, or of an event of a watch that stands for one."""
+    if isinstance(error, ApiError):
+        return error.status.code or 0
+    return error.response.status_code

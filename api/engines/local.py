@@ -176,8 +176,10 @@ class LocalEngine:
     async def _look(self) -> None:
         self._reap()
         active = []
-        for folder in sorted(self._folder.iterdir(), key=_age):
-            if folder.name.startswith(".") or self._is_over(folder.name):
+        folders = [one for one in sorted(self._folder.iterdir(), key=_age) if not one.name.startswith(".")]
+        self._miss({folder.name for folder in folders})
+        for folder in folders:
+            if self._is_over(folder.name):
                 continue
             self._tell(_advanced(folder))
             if self._told[folder.name].phase not in _FINAL:
@@ -185,6 +187,11 @@ class LocalEngine:
         for folder in active[: self._places]:
             if not _is_held(folder) and folder.name not in self._children:
                 await self._spawn(folder)
+
+    def _miss(self, there: set[str]) -> None:
+        """Tell of works whose folders somebody else has removed."""
+        for name in set(self._told) - there:
+            self._spread(msgspec.structs.replace(self._told.pop(name), gone=True))
 
     def _is_over(self, name: str) -> bool:
         told = self._told.get(name)

@@ -85,7 +85,10 @@ async def callback(
     return Redirect(attempt.back, status_code=302, cookies=cookies)
 
 
-@post("/logout", summary="Sign out", status_code=204, responses=problems())
+_OUT = {204: ResponseSpec(data_container=None, description="Signed out")}
+
+
+@post("/logout", summary="Sign out", status_code=204, responses={**_OUT, **problems()})
 async def logout(request: AnyRequest, context: Shared, reader: Who) -> Response[None]:
     """Ends the session here; the one at the provider stays."""
     if reader.method == "session":
@@ -136,7 +139,8 @@ async def create_link(job: FromPath[str], data: JSONBody[LinkOrder], context: Sh
     )
     async with context.database.write() as connection:
         await insert_link(connection, link)
-    url = f"{context.settings.public_url.rstrip('/')}/?job={row.id}&link={secret}"
+    # In the fragment, which no server and no log sees.
+    url = f"{context.settings.public_url.rstrip('/')}/#job={row.id}&link={secret}"
     return LinkView(id=link.id, job=row.id, url=url, created=made, expires=link.expires)
 
 

@@ -93,6 +93,8 @@ async def config(context: Shared) -> Configuration:
         max_upload_mb=settings.max_upload_mb,
         catalogs=sorted(pairs(settings.catalogs, "GEOCROP_API_CATALOGS")),
         rasters=sorted(pairs(settings.rasters, "GEOCROP_API_RASTERS")),
+        basemap_url=settings.basemap_url,
+        basemap_attribution=settings.basemap_attribution,
     )
 
 

@@ -16,6 +16,7 @@ from steps.settings import settings
 
 _DATES = 18
 _YEAR = 2022
+_NAME = "demo-crops"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,14 +34,14 @@ def _train(land: Landscape, folder: Path) -> list[str]:
     return [
         *("train", "--labels", str(land.labels), "--label-column", "class", "--legend", str(land.legend)),
         *("--season", str(land.season), "--catalog", str(land.catalog)),
-        *("--name", "demo-crops", "--out", str(folder / "model"), "--quick"),
+        *("--name", _NAME, "--out", str(folder / "model"), "--quick"),
     ]
 
 
 def _map(land: Landscape, folder: Path, workers: int) -> list[str]:
     return [
         *("run", str(land.aoi), "--season", str(land.season), "--catalog", str(land.catalog)),
-        *("--model", str(folder / "model"), "--out", str(folder / "results"), "--tile-size", "256"),
+        *("--model", _NAME, "--out", str(folder / "results"), "--tile-size", "256"),
         *("--zones", str(land.districts), "--parcels", str(land.parcels)),
         *("--baseline", str(land.baselines[_YEAR]), "--workers", str(workers)),
     ]

@@ -82,9 +82,9 @@ def _contender(model: RegisteredModel, settings: Settings) -> Contender:
 
 def _say(found: Comparison, champion: RegisteredModel, model: RegisteredModel) -> None:
     write = sys.stdout.write
-    folds = "identical folds" if found.identical_folds else "the same units, in other folds"
+    moved = f"; {found.left_out} more, held out in others, are left out" if found.left_out else ""
     write(f"{model.name}/{model.version} against {champion.name}/{champion.version}: {found.samples} samples in "
-          f"{found.units} units, {folds} ({found.split})\n")  # fmt: skip
+          f"{found.units} units, identical folds ({found.split}){moved}\n")  # fmt: skip
     for one in found.differences:
         write(f"  {one.measure:<28} {one.challenger:.3f} against {one.champion:.3f}  {one.difference:+.3f}"
               f"  (95 %: {one.low:+.3f} to {one.high:+.3f})\n")  # fmt: skip

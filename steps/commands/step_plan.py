@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from steps.asked import read_asked
+from steps.asked import job_of, read_asked
 from steps.batches import batch_size, parts_of
 from steps.calibration import tile_seconds
 from steps.model.job import Plan, TilePlan
@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     store, out = open_store(arguments.store, settings()), Path(arguments.out)
     with tempfile.TemporaryDirectory(prefix="geocrop-plan-") as scratch:
         asked = read_asked(arguments, settings(), Path(scratch))
-    plan = make_plan(asked.request, asked.card, probe=not arguments.no_probe)
+    job = job_of(arguments.job, asked.request, store)
+    plan = msgspec.structs.replace(make_plan(asked.request, asked.card, probe=not arguments.no_probe), job=job)
     store_plan(plan, asked.model_bytes, store, asked.points)
     stored = note_stored(plan, store)
     todo = [entry for entry in plan.tiles if entry.tile not in stored]

@@ -21,10 +21,11 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
         folder = Path(scratch)
         fetched = fetch_arguments(arguments, ("labels", "legend"), folder / "given", settings())
-        code = dispatch([*_command(fetched), "--out", str(folder / "model")])
-        if code == 0 and arguments.keep:
-            _keep(folder / "model", arguments.keep)
-    return code
+        try:
+            return dispatch([*_command(fetched), "--out", str(folder / "model")])
+        finally:
+            if arguments.keep and (folder / "model").exists():  # trained, be it registered or not
+                _keep(folder / "model", arguments.keep)
 
 
 def _command(arguments: argparse.Namespace) -> Iterator[str]:

@@ -26,8 +26,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     units: int
     """Held out whole; the interval is of drawing them again."""
-    identical_folds: bool
-    """False: the same units were held out, in other company."""
+    left_out: int
+    """More samples in common, held out in other folds; those compared were held out in identical ones."""
     differences: tuple[Difference, ...]
     reasons: tuple[str, ...] = ()
     """Why the challenger is worse; empty when it is not."""

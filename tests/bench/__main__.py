@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("start", "load", "features", "predict", "train", "cog", "mosaic_memory", "tile_memory", "drift", "job")
+NAMES = ("start", "load", "features", "predict", "train", "cog", "mosaic_memory", "tile_memory", "drift", "job", "api")
 _RUN = """import importlib, json, sys
 print(json.dumps({"bench": sys.argv[1]} | importlib.import_module(sys.argv[2]).run()))"""
 

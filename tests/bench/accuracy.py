@@ -123,7 +123,8 @@ def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[st
     found = np.concatenate([probabilities for _, probabilities in said])
     truth, called = part.targets[held], found.argmax(axis=1)
     by_fold = [balanced_accuracy(part.targets[test], one.argmax(axis=1)) for test, one in said]
-    sure = np.abs(found.max(axis=1) - 0.9) < 0.05
+    confidence = found.max(axis=1)
+    sure = np.abs(confidence - 0.9) < 0.05
     return {
         "overall accuracy": float((called == truth).mean()),
         "balanced accuracy": balanced_accuracy(truth, called),
@@ -131,6 +132,7 @@ def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[st
         "balanced accuracy, best fold": max(by_fold),
         "calibration error": expected_calibration_error(truth, found),
         "right at a confidence of 0.9": float((called == truth)[sure].mean()) if sure.any() else float("nan"),
+        "mean confidence there": float(confidence[sure].mean()) if sure.any() else float("nan"),
         "log loss": log_loss(found, truth, np.ones(len(truth))),
     }
 
@@ -257,8 +259,10 @@ def summary(scores: Mapping[str, Mapping[str, Any]]) -> str:
     for found in scores.values():
         measure = "overall accuracy" if "Flanders" in found["data"] else "balanced accuracy"
         members = (_cell(found[name], measure) for name in ("gradient boosting", "extra trees", _FOREST))
-        honest = (_cell(found["chosen"], name) for name in ("calibration error", "right at a confidence of 0.9"))
-        lines.append(f"| {found['data']} | {found['split']} | {' | '.join((*members, *honest))} |")
+        chosen = found["chosen"]
+        right = f"{_cell(chosen, 'right at a confidence of 0.9')} of {chosen['mean confidence there'][0]:.3f}"
+        cells = (*members, _cell(chosen, "calibration error"), right)
+        lines.append(f"| {found['data']} | {found['split']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -33,6 +33,14 @@ def test_every_module_is_in_the_contract() -> None:
     assert found == set(MODULES)
 
 
+def test_a_server_carries_out_commands_that_take_one() -> None:
+    """Each command with `--server` has a module of the same name in `geocrop.commands`, and no other is there."""
+    found = {path.stem for path in (ROOT / "geocrop/commands").glob("*.py") if "def run(" in path.read_text()}
+    assert found == {
+        module_name(one) for one in COMMANDS if any(parameter.name == "server" for parameter in one.parameters)
+    }
+
+
 def test_reference_is_up_to_date() -> None:
     """The page is what the contract renders."""
     assert (ROOT / reference.PAGE).read_text(encoding="utf-8") == reference.render()

@@ -1,6 +1,7 @@
 """The manifests: as rendered, and as they must be. Every check is shown to fail."""
 
 import copy
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -125,6 +126,17 @@ def asked(thing: checks.Json) -> list[Any]:
     return list_of(thing["spec"]["arguments"]["parameters"])
 
 
+def titles(thing: checks.Json) -> checks.Json:
+    """What is read of a workflow that is made of it."""
+    return dict_of(thing["spec"]["workflowMetadata"]["annotations"])
+
+
+def give_token(thing: checks.Json) -> None:
+    patch = json.loads(thing["spec"]["podSpecPatch"])
+    patch["containers"].append({"name": "main", "volumeMounts": patch["containers"][0]["volumeMounts"]})
+    thing["spec"]["podSpecPatch"] = json.dumps(patch)
+
+
 def rename_task(thing: checks.Json) -> None:
     tasks(thing)[1]["depends"] = "planned"
 
@@ -152,6 +164,7 @@ MUTATIONS: list[tuple[str, checks.Check, Change]] = [
     ("no such entrypoint", checks.references, lambda it: it["spec"].update(entrypoint="mapp")),
     ("no such exit handler", checks.references, lambda it: it["spec"].update(onExit="settel")),
     ("no such parameter", checks.references, lambda it: args(it).append("{{inputs.parameters.x}}")),
+    ("no such parameter shown", checks.references, lambda it: titles(it).update(x="{{workflow.parameters.x}}")),
     ("no such output", checks.references, lambda it: template(it, "plan")["outputs"]["parameters"].pop()),
     ("no such artifact", checks.references, lambda it: tasks(it)[1].update(when="{{tasks.plan.outputs.artifacts.x}}")),
     ("no such secret", checks.references, lambda it: secret(it).update(name="x")),
@@ -182,6 +195,8 @@ MUTATIONS: list[tuple[str, checks.Check, Change]] = [
     ("capabilities", checks.security, lambda it: pod(it)["securityContext"].pop("capabilities")),
     ("writable root", checks.security, lambda it: pod(it)["securityContext"].pop("readOnlyRootFilesystem")),
     ("default account", checks.security, lambda it: classify(it).update(serviceAccountName="default")),
+    ("token for all", checks.security, lambda it: it["spec"].update(podSpecPatch="{}")),
+    ("token for the step", checks.security, give_token),
     ("name too long", checks.names, lambda it: it["metadata"].update(name="m" * 53)),
     ("name in capitals", checks.names, lambda it: classify(it).update(name="Classify")),
     ("entrypoint again", checks.retries, lambda it: template(it, "map").update(retryStrategy={"limit": "3"})),
@@ -191,7 +206,7 @@ MUTATIONS: list[tuple[str, checks.Check, Change]] = [
     ("no cap", checks.retries, lambda it: classify(it)["retryStrategy"]["backoff"].pop("cap")),
     ("no title", checks.readable, lambda it: it["metadata"]["annotations"].pop("workflows.argoproj.io/title")),
     ("no description", checks.readable, lambda it: asked(it)[0].pop("description")),
-    ("default not offered", checks.readable, lambda it: asked(it)[7].update(value="maybe")),
+    ("default not offered", checks.readable, lambda it: asked(it)[8].update(value="maybe")),
     ("no labels", checks.readable, lambda it: it["spec"]["workflowMetadata"].pop("labels")),
 ]  # fmt: skip
 

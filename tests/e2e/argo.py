@@ -1,6 +1,8 @@
 """Workflows on the cluster: submitted as `argo submit --from` does, and looked at."""
 
+import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 from minio import Minio
 
 from tests.e2e.farm import RASTERS, TILE, Farm
-from tests.e2e.kube import Json, Kube, wait_for
+from tests.e2e.kube import PATIENCE, Json, Kube, wait_for
 from tests.e2e.stage import BUCKET
 
 ENDED = ("Succeeded", "Failed", "Error")
@@ -28,14 +30,18 @@ class Run:
         found = self.kube.get("workflow", self.name).get("status")
         return dict(found or {})
 
-    def wait(self, seconds: float = 300) -> str:
+    def wait(self, seconds: float = 2 * PATIENCE) -> str:
         """Wait until it has ended; how."""
-        self.until(lambda status: status.get("phase") in ENDED, seconds, "its end")
-        return str(self.status["phase"])
+        return str(self.until(lambda status: status.get("phase") in ENDED, "its end", seconds)["phase"])
 
-    def until(self, ready: Callable[[Json], object], seconds: float, what: str) -> Json:
+    def until(self, ready: Callable[[Json], object], what: str, seconds: float = PATIENCE) -> Json:
         """Its status once that is as wanted."""
-        return dict(wait_for(f"{what} of {self.name}", lambda: self.status if ready(self.status) else None, seconds))
+
+        def as_wanted() -> Json | None:
+            status = self.status
+            return status if ready(status) else None
+
+        return dict(wait_for(f"{what} of {self.name}", as_wanted, seconds))
 
     def nodes(self, template: str, kind: str = "Pod") -> list[Json]:
         """Its pods of a template, the first first."""
@@ -60,6 +66,15 @@ class Run:
             for node in nodes
             if node["phase"] not in {"Succeeded", "Skipped", "Omitted"}
         )
+
+    def stop(self, how: str = "Stop") -> None:
+        """As `argo stop` does it; `Terminate` runs no exit handler."""
+        self.kube.run("patch", "workflow", self.name, "--type=merge", "-p", json.dumps({"spec": {"shutdown": how}}))
+
+    def tries(self) -> Counter[tuple[str, int]]:
+        """How often its pods ended, by template and exit code; -1 where there is none."""
+        nodes = (node for node in self.status.get("nodes", {}).values() if node["type"] == "Pod")
+        return Counter((node["templateName"], int(node.get("outputs", {}).get("exitCode", -1))) for node in nodes)
 
 
 def submit(kube: Kube, template: str, parameters: Mapping[str, str]) -> Run:

@@ -1,5 +1,6 @@
 """What the end-to-end tests share; nothing is made before the first test that asks for it."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -7,18 +8,18 @@ import pytest
 
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Kube
-from tests.e2e.stage import BUCKET, Stage, find_cluster, staged, upload
+from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
 
 
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """A namespace as an operator would set it up, on a real cluster."""
-    try:
-        found = find_cluster()
-    except LookupError as error:
-        pytest.skip(f"NOTHING TESTED ON KUBERNETES: {error}")
-    with staged(*found) as made:
-        yield made
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(cluster())
+        except LookupError as error:
+            pytest.skip(f"NOTHING TESTED ON KUBERNETES: {error}")
+        yield stack.enter_context(staged(*found))
 
 
 @pytest.fixture(scope="session")

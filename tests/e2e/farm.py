@@ -30,36 +30,27 @@ class Farm:
     store: Path
     """With the map of the local engine."""
 
-    def geocrop(self, *arguments: str) -> str:
+    def geocrop(self, *arguments: str, **environment: str) -> str:
         """Run the command line as a user would."""
-        env = os.environ | {"GEOCROP_HOME": str(self.home), "GEOCROP_WORKERS": "2"}
+        env = os.environ | {"GEOCROP_HOME": str(self.home), "GEOCROP_WORKERS": "2"} | environment
         command = [sys.executable, "-m", "steps.cli", *arguments]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    def map(self, aoi: Path, store: Path) -> Path:
+    def map(self, aoi: Path, store: Path, size: int = TILE) -> Path:
         """Map an area with the local engine; the folder of the map."""
         self.geocrop(
-            *(
-                "run",
-                str(aoi),
-                "--season",
-                str(self.land.season),
-                "--catalog",
-                str(self.land.catalog),
-                "--name",
-                "farm",
-            ),
-            *("--model", str(self.model), "--out", str(store), "--tile-size", str(TILE)),
+            *("run", str(aoi), "--season", str(self.land.season), "--catalog", str(self.land.catalog)),
+            *("--name", "farm", "--model", str(self.model), "--out", str(store), "--tile-size", str(size)),
         )
         (found,) = (store / "maps").iterdir()
         return found
 
 
-def make_farm(folder: Path) -> Farm:
+def make_farm(folder: Path, size_px: int = 384) -> Farm:
     """Some 10 tiles of 12 dates."""
-    land = make_landscape(folder / "land", size_px=384, dates=12, years=(2022,))
+    land = make_landscape(folder / "land", size_px=size_px, dates=12, years=(2022,))
     farm = Farm(land, folder / "model", folder / "home", folder / "store")
     if not farm.model.exists():
         _write_model(farm.model, land)

@@ -3,15 +3,22 @@
 import contextlib
 import json
 import os
-import re
+import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.s3_server import free_ports
+
 Json = dict[str, Any]
+_AGAIN = "import subprocess, sys, time\nwhile True: subprocess.run(sys.argv[1:], stderr=-3); time.sleep(0.5)"
+PATIENCE = 900.0
+"""Seconds to wait for what must come to pass: long, since a machine may be slow without anything being wrong."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Kube:
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return kept | {"KUBECONFIG": self.kubeconfig}
 
-    def run(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = 120) -> str:
+    def run(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = PATIENCE) -> str:
         """What kubectl prints."""
         command = [self.kubectl, "-n", self.namespace, *arguments]
         done = subprocess.run(
@@ -69,21 +76,28 @@ class Kube:
 
     @contextlib.contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[int]:
-        """A port of this machine that leads to a pod's or service's."""
-        command = [self.kubectl, "-n", self.namespace, "port-forward", target, f":{port}"]
-        process = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        """A port of this machine that leads to a pod's or service's, again when its pod or its kubelet was away."""
+        (own,) = free_ports(1)
+        command = [self.kubectl, "-n", self.namespace, "port-forward", target, f"{own}:{port}"]
+        loop = subprocess.Popen(
+            [sys.executable, "-c", _AGAIN, *command], env=self.env, stdout=subprocess.DEVNULL, start_new_session=True
+        )
         try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            found = re.search(r"127\.0\.0\.1:(\d+)", said)
-            assert found, f"no port forwarded to {target}: {said}"
-            yield int(found[1])
+            wait_for(f"a way to {target}", lambda: _is_open(own))
+            yield own
         finally:
-            process.kill()
-            process.communicate()
+            os.killpg(loop.pid, signal.SIGKILL)
+            loop.wait()
 
 
-def wait_for(what: str, ready: Callable[[], object], seconds: float, pause: float = 0.5) -> Any:
+def _is_open(port: int) -> bool:
+    """Whether something listens on loopback."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+def wait_for(what: str, ready: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.5) -> Any:
     """The first true answer; fails after some seconds."""
     end = time.monotonic() + seconds
     while True:

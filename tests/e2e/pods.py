@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.argo_interpreter import Interpreter, Ran
-from tests.e2e.kube import Json, wait_for
+from tests.e2e.kube import PATIENCE, Json, wait_for
 from tests.e2e.stage import BUCKET, Stage
 
 _PRELUDE = """
@@ -35,6 +35,15 @@ for path, key in files:
         name = f"{{key}}/{{one.relative_to(path)}}" if path.is_dir() else key
         store.fput_object(bucket_name="{BUCKET}", object_name=name, file_path=str(one))
 """
+_FIRST_LINE = """
+import statistics, subprocess, sys, time
+times = []
+for _ in range(6):
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import steps.cli, steps.commands.step_classify"], check=True)
+    times.append(time.perf_counter() - start)
+print(statistics.median(times[1:]))
+"""
 
 
 @dataclass
@@ -55,7 +64,7 @@ class PodInterpreter(Interpreter):
         kube = self._stage.kube
         self._count = len(self.pods)
         name = kube.create(self._pod_of(template))
-        status = wait_for(f"pod {name}", lambda: _ended(kube.get("pod", name)["status"]), 240)
+        status = wait_for(f"pod {name}", lambda: _ended(kube.get("pod", name)["status"]))
         states = {one["name"]: one["state"] for one in status["initContainerStatuses"]}
         code = states["main"].get("terminated", {}).get("exitCode", -1)
         said = kube.logs(name)
@@ -81,10 +90,11 @@ class PodInterpreter(Interpreter):
         spec = {
             "restartPolicy": "Never",
             "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
             "serviceAccountName": template["serviceAccountName"],
             "priorityClassName": template["priorityClassName"],
             "securityContext": template["securityContext"],
-            "activeDeadlineSeconds": 300,
+            "activeDeadlineSeconds": round(PATIENCE),
             "volumes": template["volumes"],
             "initContainers": [self._helper(main, "fetch", _FETCH, self._files_in(template)), main],
             "containers": [self._helper(main, "keep", _KEEP, self._files_out(template))],
@@ -112,3 +122,40 @@ class PodInterpreter(Interpreter):
 
 def _ended(status: Json) -> Json | None:
     return status if status["phase"] in {"Succeeded", "Failed"} else None
+
+
+def template(stage: Stage, name: str) -> Json:
+    """A rendered WorkflowTemplate."""
+    return next(one for one in stage.objects("workflow-templates") if one["metadata"]["name"] == name)
+
+
+def ran(stage: Stage, code: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and log of Python in a pod as steps have it."""
+    classify = next(one for one in template(stage, "map-aoi")["spec"]["templates"] if one["name"] == "gate")
+    main = classify["container"] | {"command": ["/opt/geocrop/bin/python", "-c", code], "args": list(arguments)}
+    spec = {
+        "restartPolicy": "Never",
+        "serviceAccountName": classify["serviceAccountName"],
+        "priorityClassName": classify["priorityClassName"],
+        "securityContext": classify["securityContext"],
+        "volumes": classify["volumes"],
+        "containers": [main | {"name": "main"}],
+    }
+    labels = {"workflows.argoproj.io/workflow": "probe"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "probe-", "labels": labels}, "spec": spec}
+    name = stage.kube.create(pod)
+    ended = ("Succeeded", "Failed")
+    status = wait_for(
+        f"pod {name}",
+        lambda: next((s for s in [stage.kube.get("pod", name)["status"]] if s["phase"] in ended), None),
+    )
+    said = stage.kube.logs(name)
+    stage.kube.run("delete", "pod", name, "--wait=false")
+    return int(status["containerStatuses"][0]["state"]["terminated"]["exitCode"]), said
+
+
+def first_line_seconds(stage: Stage) -> float:
+    """From a step's process to the first line of its own that runs, all imports of a tile done; the median of five."""
+    code, said = ran(stage, _FIRST_LINE)
+    assert code == 0, said
+    return float(said.split()[-1])

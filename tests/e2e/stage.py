@@ -1,7 +1,8 @@
 """What the end-to-end tests need around them: a cluster, the images, and a namespace as an operator would set it up.
 
-Any cluster will do that KUBECONFIG names; without it the shared cluster beside the project is brought up. The images
-are built here where the cluster is that one; elsewhere E2E_IMAGE and E2E_S3_IMAGE name them.
+Any cluster will do that KUBECONFIG names; without it the shared cluster beside the project is brought up, and stopped
+again if it did not run before. The images are built here where the cluster is that one; elsewhere E2E_IMAGE and
+E2E_S3_IMAGE name them. With E2E_KEEP all stays as it was at the end.
 """
 
 import contextlib
@@ -19,10 +20,11 @@ from typing import Any
 import yaml
 from minio import Minio
 
-from tests.e2e.kube import Json, Kube, kubectl_of, wait_for
+from tests.e2e.kube import PATIENCE, Json, Kube, kubectl_of, wait_for
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
+STATE = Path(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
 APPS = ROOT / "gitops/apps"
 ACCESS_KEY, SECRET_KEY, BUCKET = "e2e-access-key", "e2e-secret-key", "geocrop-results"
 _IMAGE_INPUTS = ("steps", "infra/images/worker", "pyproject.toml")
@@ -64,11 +66,37 @@ def yaml_image(text: str) -> str:
 def find_cluster() -> tuple[str, bool]:
     """The path of a kubeconfig, and whether it is the shared cluster's; raises LookupError when there is none."""
     if given := os.environ.get("KUBECONFIG"):
-        return given, given.startswith(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
+        return given, Path(given).is_relative_to(STATE)
     if not (SHARED / "up.sh").exists():
         raise LookupError(f"no KUBECONFIG, and no cluster in {SHARED}")
-    done = subprocess.run([str(SHARED / "up.sh")], stdout=subprocess.PIPE, text=True, check=True, timeout=300)
-    return done.stdout.strip().splitlines()[-1], True
+    if os.geteuid() != 0:
+        raise LookupError(f"no KUBECONFIG, and only root may start the cluster in {SHARED}")
+    return start_shared(), True
+
+
+def start_shared() -> str:
+    """Start what does not run of the shared cluster; its kubeconfig."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+    done = subprocess.run([str(SHARED / "up.sh")], **quiet, text=True, check=True, timeout=PATIENCE)
+    return done.stdout.strip().splitlines()[-1]
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[str, bool]]:
+    """See find_cluster. The shared one is stopped again, and forgotten, if it was not there before."""
+    ours, known = not os.environ.get("KUBECONFIG") and not _runs(), STATE.exists()
+    try:
+        yield find_cluster()
+    finally:
+        if ours and (SHARED / "down.sh").exists() and not os.environ.get("E2E_KEEP"):
+            subprocess.run([str(SHARED / "down.sh"), *(() if known else ("--wipe",))], check=False, timeout=PATIENCE)
+
+
+def _runs() -> bool:
+    """Whether the shared cluster answers."""
+    kubectl, kubeconfig = STATE / "bin/kubectl", STATE / "kubeconfig"
+    command = [str(kubectl), "--kubeconfig", str(kubeconfig), "get", "--raw", "/readyz", "--request-timeout=5s"]
+    return kubeconfig.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def worker_image(*, shared: bool) -> str:
@@ -125,6 +153,7 @@ def _build(name: str) -> None:
         subprocess.run([str(SHARED / "image.sh"), "import", str(archive)], check=True, stdout=subprocess.DEVNULL)
     finally:
         archive.unlink(missing_ok=True)
+        subprocess.run(["buildah", "rmi", name], env=env, check=False, stdout=subprocess.DEVNULL)
 
 
 def _has_base(env: dict[str, str]) -> bool:
@@ -132,6 +161,12 @@ def _has_base(env: dict[str, str]) -> bool:
         return False
     command = ["buildah", "inspect", "--type", "image", "localhost/python-base:1"]
     return subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
+
+
+def node_address(kube: Kube) -> str:
+    """An address of this machine that pods reach, where the cluster is this machine's."""
+    found = kube.get("nodes")["items"][0]["status"]["addresses"]
+    return str(next(one["address"] for one in found if one["type"] == "InternalIP"))
 
 
 # -- the namespace -------------------------------------------------------------------------------------------------
@@ -149,8 +184,8 @@ def staged(kubeconfig: str, shared: bool) -> Iterator[Stage]:
             kube.forwarded("service/scenes", 9000) as other,
         ):
             store, scenes = _client(port), _client(other)
-            wait_for("the store", lambda: _bucket(store, BUCKET), 60)
-            wait_for("the scenes", lambda: _bucket(scenes, "landscape"), 60)
+            wait_for("the store", lambda: holds(store, BUCKET))
+            wait_for("the scenes", lambda: holds(scenes, "landscape"))
             scenes.set_bucket_policy(bucket_name="landscape", policy=json.dumps(_public("landscape")))
             yield Stage(kube, image, store, scenes)
     finally:
@@ -171,7 +206,7 @@ def _prepare(kube: Kube, image: str, s3: str) -> None:
     sources = {"sources": "scenes,s3://geocrop-results", "mlflow-uri": ""}
     kube.run("patch", "configmap", "geocrop-settings", "--type=merge", "-p", json.dumps({"data": sources}))
     for name in ("minio", "scenes"):
-        kube.run("rollout", "status", f"deployment/{name}", "--timeout=120s", timeout=130)
+        kube.run("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE:.0f}s")
 
 
 def _s3_server(name: str, image: str) -> list[Json]:
@@ -226,8 +261,8 @@ def _client(port: int) -> Minio:
     return Minio(endpoint=f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
 
 
-def _bucket(client: Minio, name: str) -> bool:
-    """Whether there is the bucket, now."""
+def holds(client: Minio, name: str) -> bool:
+    """Whether there is the bucket, now; it is made where it is not."""
     try:
         if not client.bucket_exists(bucket_name=name):
             client.make_bucket(bucket_name=name)

@@ -13,8 +13,8 @@ import yaml
 
 from tests.e2e.argo import map_parameters, published, submit
 from tests.e2e.farm import Farm
-from tests.e2e.kube import Json, Kube, wait_for
-from tests.e2e.stage import APPS, SHARED, Stage, yaml_image
+from tests.e2e.kube import PATIENCE, Json, Kube, wait_for
+from tests.e2e.stage import APPS, SHARED, Stage, node_address, yaml_image
 from tests.s3_server import free_ports
 
 KINDS = Path(__file__).with_name("fixtures") / "workflow-kinds.yaml"
@@ -48,8 +48,8 @@ def argocd(stage: Stage) -> Kube:
         if not (SHARED / "argocd/up.sh").exists():
             pytest.skip("the cluster runs no Argo CD")
         parts = "argocd-application-controller argocd-repo-server argocd-redis"
-        env = kube.env | {"ARGOCD_PARTS": parts}
-        subprocess.run([str(SHARED / "argocd/up.sh")], env=env, check=True, stdout=subprocess.DEVNULL, timeout=300)
+        env = kube.env | {"ARGOCD_PARTS": parts, "TIMEOUT": f"{PATIENCE:.0f}s"}
+        subprocess.run([str(SHARED / "argocd/up.sh")], env=env, check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
     if not kube.there("crd", "workflowtemplates.argoproj.io"):
         kube.run("apply", "--server-side", "-f", str(KINDS))
     return kube
@@ -70,8 +70,7 @@ def repository(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         name = yaml_image(text)
         target.write_text(text.replace(name, stage.image) if name else text, encoding="utf-8")
     _keep_settings(stage, tree / "apps/workflow-access/settings.yaml")
-    node = stage.kube.get("nodes")["items"][0]["status"]["addresses"]
-    host = next(one["address"] for one in node if one["type"] == "InternalIP")
+    host = node_address(stage.kube)
     port = free_ports(1)[0]
     command = ["git", "daemon", f"--listen={host}", f"--port={port}", f"--base-path={folder}", "--export-all"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -121,7 +120,7 @@ def wait_until_synced(argocd: Kube, name: str, revision: str) -> None:
         healthy = status.get("health", {}).get("status") == "Healthy"
         return bool(sync.get("status") == "Synced" and sync.get("revision") == revision and healthy)
 
-    wait_for(f"{name} to be synced and healthy", state, 300)
+    wait_for(f"{name} to be synced and healthy", state)
 
 
 def test_gitops_is_synced_and_healthy(stage: Stage, synced: Repository) -> None:
@@ -136,7 +135,7 @@ def test_what_is_changed_by_hand_is_healed(stage: Stage, synced: Repository) -> 
     assert synced
     patch = json.dumps({"data": {"catalog": "99"}})
     stage.kube.run("patch", "configmap", "geocrop-limits", "--type=merge", "-p", patch)
-    wait_for("healing", lambda: stage.kube.get("configmap", "geocrop-limits")["data"]["catalog"] == "2", 60)
+    wait_for("healing", lambda: stage.kube.get("configmap", "geocrop-limits")["data"]["catalog"] == "2")
 
 
 @pytest.mark.usefixtures("argo")
@@ -145,7 +144,7 @@ def test_a_commit_changes_the_next_workflow_alone(
 ) -> None:
     """A running workflow ends with the template that it started with; the next one is made from the new one."""
     running = submit(stage.kube, "map-aoi", map_parameters(farm, **{"tiles-per-pod": "3"}))
-    running.until(lambda status: status.get("storedWorkflowTemplateSpec"), 60, "its template")
+    running.until(lambda status: status.get("storedWorkflowTemplateSpec"), "its template")
     path = synced.tree / "apps/workflow-templates/map-aoi.yaml"
     text = path.read_text(encoding="utf-8")
     changed = text.replace("--jitter=10", "--jitter=9")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.argo import map_parameters, tile_times
 from tests.e2e.farm import RASTERS, Farm
-from tests.e2e.kube import Json, Kube, wait_for
-from tests.e2e.pods import PodInterpreter
+from tests.e2e.kube import Kube
+from tests.e2e.pods import PodInterpreter, ran, template
 from tests.e2e.stage import BUCKET, Stage
 
 _GIGABYTE = 1000**3
@@ -31,11 +31,6 @@ for _ in range(10):
 sys.exit("not as it should be")
 """
 """Policies reach a new pod a moment after it starts."""
-
-
-def template(stage: Stage, name: str) -> Json:
-    """A rendered WorkflowTemplate."""
-    return next(one for one in stage.objects("workflow-templates") if one["metadata"]["name"] == name)
 
 
 def interpreter(stage: Stage, name: str, run: str = "") -> PodInterpreter:
@@ -91,32 +86,6 @@ def test_a_step_reaches_what_it_needs(stage: Stage, host: str, port: int, reache
     """DNS, the store and the API server, and nothing else inside the cluster."""
     code, said = ran(stage, _CONNECT, host, str(port), str(reached))
     assert code == 0, said
-
-
-def ran(stage: Stage, code: str, *arguments: str) -> tuple[int, str]:
-    """Exit code and log of Python in a pod as steps have it."""
-    classify = next(one for one in template(stage, "map-aoi")["spec"]["templates"] if one["name"] == "gate")
-    main = classify["container"] | {"command": ["/opt/geocrop/bin/python", "-c", code], "args": list(arguments)}
-    spec = {
-        "restartPolicy": "Never",
-        "serviceAccountName": classify["serviceAccountName"],
-        "priorityClassName": classify["priorityClassName"],
-        "securityContext": classify["securityContext"],
-        "volumes": classify["volumes"],
-        "containers": [main | {"name": "main"}],
-    }
-    labels = {"workflows.argoproj.io/workflow": "probe"}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "probe-", "labels": labels}, "spec": spec}
-    name = stage.kube.create(pod)
-    ended = ("Succeeded", "Failed")
-    status = wait_for(
-        f"pod {name}",
-        lambda: next((s for s in [stage.kube.get("pod", name)["status"]] if s["phase"] in ended), None),
-        90,
-    )
-    said = stage.kube.logs(name)
-    stage.kube.run("delete", "pod", name, "--wait=false")
-    return int(status["containerStatuses"][0]["state"]["terminated"]["exitCode"]), said
 
 
 def test_a_pod_with_rights_is_refused(stage: Stage) -> None:

@@ -1,13 +1,15 @@
 """Services that integration tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.kubernetes_server import KubernetesServer, kubernetes_server
 from tests.mlflow_server import MlflowServer, mlflow_server
-from tests.postgis_server import PostgisServer, postgis_server
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.s3_server import S3Server, s3_server
+from tests.served import Farm, make_farm
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +34,13 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s
 
 
 @pytest.fixture(scope="session")
-def postgis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgisServer]:
-    """A PostgreSQL with PostGIS of this test process."""
-    with postgis_server(tmp_path_factory.mktemp("postgis")) as server:
+def farm(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Farm:
+    """A landscape with a model and a baseline; its tests share a group, so that there is one."""
+    return make_farm(tmp_path_factory.mktemp("farm"), empty_registry)
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
+    """A Kubernetes API of this test process, without nodes; its tests share a group, so that there is one."""
+    with kubernetes_server(tmp_path_factory.mktemp("kubernetes")) as server:
         yield server

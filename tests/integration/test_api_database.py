@@ -16,7 +16,7 @@ from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
 from steps.model.job import Phase
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
@@ -38,8 +38,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 def _new(request: pytest.FixtureRequest, folder: Path) -> Database:
     if request.param == "sqlite":
         return SqliteDatabase(folder / "api.db")
-    server = request.getfixturevalue("postgis")
-    return PostgisDatabase(server.new_database(f"t{uuid.uuid4().hex[:8]}"), size=4)
+    return PostgisDatabase(request.getfixturevalue("postgres").create(f"t{uuid.uuid4().hex[:8]}"), size=4)
 
 
 def any_job(**changes: Any) -> jobs.JobRow:
@@ -94,6 +93,27 @@ async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     with pytest.raises(RuntimeError, match="stop"):
         await fail()
     assert await _listed(database) == []
+
+
+async def test_writers_that_are_cancelled_leave_nothing(database: Database) -> None:
+    """Wherever they were: the next one writes, and finds whole transactions only."""
+
+    async def write(number: int) -> None:
+        async with database.write() as connection:
+            for half in "ab":
+                await jobs.insert_job(connection, any_job(id=f"{half}{number}"), "")
+                await asyncio.sleep(0)
+
+    for number in range(12):
+        task = asyncio.create_task(write(number))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await write(99)
+    found = await _listed(database)
+    assert {"a99", "b99"} <= set(found)
+    assert {name[1:] for name in found if name[0] == "a"} == {name[1:] for name in found if name[0] == "b"}
 
 
 async def test_filters_and_pages(database: Database) -> None:
@@ -294,7 +314,7 @@ async def test_migration_from_the_previous_version(
     whole = schema.migrations
     module = f"api.database.{kind}.migrations"
     monkeypatch.setattr(module, lambda dialect: whole(dialect)[:-1])
-    url = request.getfixturevalue("postgis").new_database("before") if kind == "postgis" else ""
+    url = request.getfixturevalue("postgres").create("before") if kind == "postgis" else ""
     make = (lambda: PostgisDatabase(url, size=2)) if url else (lambda: SqliteDatabase(tmp_path / "api.db"))
     before = make()
     await before.open()

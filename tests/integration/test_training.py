@@ -21,7 +21,8 @@ from steps.landscape import Landscape, make_landscape
 from steps.local import Crew
 from steps.model.grid import TileId
 from steps.model.job import Plan, TilePlan
-from steps.registry import list_models
+from steps.oof import OOF_FILE, load_oof
+from steps.registry import fetch, list_models
 from steps.samples import collect_samples, labelled_tiles
 from steps.settings import Settings, settings
 from steps.testing import ANY_CORNER, ANY_DAY, ANY_EPSG, any_card, any_grid, any_plan, any_spec, tiny_scene
@@ -99,6 +100,51 @@ def test_labels_become_a_registered_model(
     (found,) = list_models(Settings(home=home))
     assert (found.name, found.aliases) == ("any", ("champion",))
     assert len(list((home / "samples").glob("*.npz"))) == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_labels_that_are_added_leave_the_folds_as_they_are(
+    land: Landscape, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A challenger of the champion's labels and more is compared with it on identical folds, with nothing left out."""
+    parcels = geopandas.read_file(land.labels).to_crs(land.epsg)
+    one, other = parcels.sindex.query(parcels.buffer(-0.5), predicate="intersects")
+    parcels = parcels[np.bincount(one[one != other], minlength=len(parcels)) == 0]
+    parcels.to_file(tmp_path / "all.gpkg")
+    parcels[np.arange(len(parcels)) % 4 > 0].to_file(tmp_path / "few.gpkg")
+    for name in ("few", "all"):
+        assert cli.main(with_scenes(land, tmp_path / f"{name}.gpkg", "--legend", str(land.legend), "--quick")) == 0
+    assert "note: measured on the folds of the champion any/1" in capsys.readouterr().out
+    before, after = (load_oof(fetch(one, settings()) / OOF_FILE) for one in list_models(settings()))
+    assert len(after.ids) > len(before.ids)
+    cli.main(["promote", "any", "--folder", str(tmp_path / "pins")])
+    said = capsys.readouterr()
+    assert f"any/2 against any/1: {len(before.ids)} samples in {len(np.unique(before.groups))} units" in said.out
+    assert "identical folds (blocks of" in said.out
+    assert "held out in others" not in said.out
+    assert "folds" not in said.err
+
+
+def test_a_registry_that_goes_away_costs_no_training(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model stays in a folder that the message names, and is registered from there later."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def away(*_args: object, **_named: object) -> None:
+        raise MlflowException("Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", away)
+        assert cli.main(["train", "--table", str(table(tmp_path / "a.csv")), "--name", "any", "--quick"]) == 75
+    (folder,) = (home / "trained").iterdir()
+    assert f"`geocrop register {folder}`" in capsys.readouterr().err
+    assert list_models(settings()) == []
+    assert cli.main(["register", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder} is any/1\n"
+    (found,) = list_models(settings())
+    assert (found.name, found.aliases) == ("any", ("champion",))
 
 
 def refused(home: Path, capsys: pytest.CaptureFixture[str], command: Sequence[str], code: int, words: str) -> None:

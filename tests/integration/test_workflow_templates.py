@@ -49,9 +49,9 @@ def wanted(farm: Farm, store: Path, **changes: str) -> dict[str, str]:
     } | changes
 
 
-def the_map(store: Path) -> Path:
-    (found,) = (store / "maps").iterdir()
-    return found
+def the_map(store: Path, job: str = "any-workflow") -> Path:
+    """The map of a job, which has its workflow's name."""
+    return store / "maps" / job
 
 
 def test_the_map_is_the_local_engines(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
@@ -59,13 +59,13 @@ def test_the_map_is_the_local_engines(farm: Farm, reference: Mapping[str, bytes]
     first = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
     assert first.run(wanted(farm, tmp_path / "store", **{"tiles-per-pod": "2"})) == "Succeeded"
     assert rasters_of(the_map(tmp_path / "store")) == reference
-    tiles = len(list((tmp_path / "store").glob("plans/*/tiles/*.json")))
+    tiles = len(list((tmp_path / "store").glob("plans/any-workflow/tiles/*.json")))
     assert len(first.ran("classify")) == -(-tiles // 2)
     second = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home", name="another")
     assert second.run(wanted(farm, tmp_path / "store")) == "Succeeded"
     assert second.ran("classify") == []
     assert [len(second.ran(step)) for step in ("gate", "mosaic", "publish", "report", "settle")] == [1] * 5
-    assert rasters_of(the_map(tmp_path / "store")) == reference
+    assert rasters_of(the_map(tmp_path / "store", "another")) == reference
 
 
 def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_tile_is_tried_again_and_given_up(farm: Farm, reference: Mapping[str, 
     assert rasters_of(the_map(tmp_path / "store")) == reference
     bad = interpreter("map-aoi", tmp_path / "b", tmp_path / "home", disturb={"classify": (65,)}, name="bad")
     assert bad.run(wanted(farm, tmp_path / "other", **{"tiles-per-pod": "4"})) == "Succeeded"
-    coverage = json.loads((the_map(tmp_path / "other") / "coverage.json").read_bytes())
+    coverage = json.loads((the_map(tmp_path / "other", "bad") / "coverage.json").read_bytes())
     assert coverage["phase"] == "partial"
     assert set(coverage["tiles"].values()) == {"worker-lost"}
     (ending,) = (tmp_path / "other").glob("plans/*/workflow.json")
@@ -104,13 +104,13 @@ def test_a_wrong_request_never_starts_a_tile(farm: Farm, tmp_path: Path) -> None
 
 
 def test_a_request_of_the_store_can_be_submitted(farm: Farm, reference: Mapping[str, bytes], tmp_path: Path) -> None:
-    """As the API does it: the request lies in a file, and the other parameters stay at their defaults."""
+    """As the API does it: the request lies in a file, the job has an id, all else stays at its default."""
     (request,) = (farm.store / "requests").glob("*.json")
     run = interpreter("map-aoi", tmp_path / "bucket", tmp_path / "home")
-    parameters = {"request": str(request), "store": str(tmp_path / "store"), "tiles-per-pod": "100"}
+    parameters = {"request": str(request), "job": "farm-7", "store": str(tmp_path / "store"), "tiles-per-pod": "100"}
     assert run.run(parameters) == "Succeeded"
     assert len(run.ran("classify")) == 1
-    assert rasters_of(the_map(tmp_path / "store")) == reference
+    assert rasters_of(the_map(tmp_path / "store", "farm-7")) == reference
 
 
 def test_a_model_is_trained(farm: Farm, tmp_path: Path) -> None:
@@ -165,6 +165,7 @@ def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
         ({"code": -1, "status": "Error", "message": "pod deleted"}, True),
         ({"code": -1, "message": "The node was low on resource: memory. Evicted"}, True),
         ({"code": -1, "message": "Pod was terminated in response to imminent node shutdown."}, True),
+        ({"code": 128, "message": "main: StartError (exit code 128): failed to create containerd task"}, True),
         ({"code": 137, "message": OOM}, True),
         ({"code": 137, "message": OOM, "number": 1}, False),
     ],

@@ -135,9 +135,76 @@ async def test_limits_are_told_and_kept(tmp_path: Path) -> None:
         assert (second.status_code, second.headers["retry-after"]) == (429, "60")
 
 
+async def test_requests_are_limited(tmp_path: Path) -> None:
+    """By owner, and by address for those who guess: 429 with when to try again; every answer tells what is left."""
+    async with api_server(tmp_path, auth="on", requests_per_minute=5) as server:
+        ann, bea = await _key(server, "ann"), await _key(server, "bea")
+        for left in range(4, -1, -1):
+            answer = await server.client.get("/api/v1/jobs", headers=ann)
+            assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (200, str(left))
+        refused = await server.client.get("/api/v1/jobs", headers=ann)
+        assert (refused.status_code, int(refused.headers["retry-after"]) <= 12) == (429, True)
+        assert (await server.client.get("/api/v1/jobs", headers=bea)).status_code == 200
+        wrong = {"Authorization": "Bearer gck_ann_guess"}
+        codes = [(await server.client.get("/api/v1/jobs", headers=wrong)).status_code for _ in range(6)]
+        assert codes == [401] * 5 + [429]
+
+
+async def test_submissions_are_limited_apart(tmp_path: Path) -> None:
+    """Whoever may look often need not submit often."""
+    async with api_server(tmp_path, submissions_per_minute=1) as server:
+        await server.submit()
+        refused = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
+        assert (refused.status_code, "submissions" in refused.json()["detail"]) == (429, True)
+        assert (await server.client.get("/api/v1/jobs")).status_code == 200
+
+
 async def test_security_headers(server: ApiServer) -> None:
     """On every answer of ours; other sites' pages are not let in."""
     answer = await server.client.get("/api/v1/health/live", headers={"Origin": "https://other.example"})
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_the_page_is_served(tmp_path: Path) -> None:
+    """With GET and HEAD alike, and under the policy that keeps other sites' scripts out."""
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page/index.html").write_text("<p>any", encoding="utf-8")
+    async with api_server(tmp_path, page=tmp_path / "page") as server:
+        whole, head = await server.client.get("/"), await server.client.head("/")
+    assert (whole.status_code, whole.text) == (200, "<p>any")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, "6", b"")
+    assert head.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in head.headers["content-security-policy"]
+
+
+async def test_areas_and_quotes_of_another_are_not_there(server: ApiServer) -> None:
+    """Neither to read, nor to delete, nor to order with; nor are the maps of another found by search."""
+    ann, bea = await _key(server, "ann"), await _key(server, "bea")
+    area = {"name": "north", "geometry": ANY_ORDER["aoi"]}
+    aoi = (await server.client.post("/api/v1/aois", json=area, headers=ann)).json()["id"]
+    quote = (await server.client.post("/api/v1/quotes", json=ANY_ORDER, headers=ann)).json()["id"]
+    for path in (f"aois/{aoi}", f"quotes/{quote}"):
+        assert (await server.client.get(f"/api/v1/{path}", headers=ann)).status_code == 200
+        assert (await server.client.get(f"/api/v1/{path}", headers=bea)).status_code == 404
+    assert (await server.client.delete(f"/api/v1/aois/{aoi}", headers=bea)).status_code == 404
+    assert (await server.client.get("/api/v1/aois", headers=bea)).json()["items"] == []
+    theirs = {name: value for name, value in ANY_ORDER.items() if name != "aoi"} | {"aoi_id": aoi}
+    for body in ({"order": theirs}, {"quote": quote}):
+        assert (await server.client.post("/api/v1/jobs", json=body, headers=bea)).status_code == 404
+    assert (await server.client.post("/api/v1/jobs", json={"quote": quote}, headers=ann)).status_code == 202
+
+
+async def test_links_are_their_owners(server: ApiServer) -> None:
+    """Nobody else makes, lists or revokes them; a link makes no links and opens no search."""
+    ann, bea = await _key(server, "ann"), await _key(server, "bea")
+    job = (await server.submit(ann))["id"]
+    made = (await server.client.post(f"/api/v1/jobs/{job}/links", json={"days": 1}, headers=ann)).json()
+    assert (await server.client.post(f"/api/v1/jobs/{job}/links", json={}, headers=bea)).status_code == 404
+    assert (await server.client.delete(f"/api/v1/jobs/{job}/links/{made['id']}", headers=bea)).status_code == 404
+    link = {"link": made["url"].rpartition("link=")[2]}
+    assert (await server.client.post(f"/api/v1/jobs/{job}/links", json={}, params=link)).status_code == 401
+    assert (await server.client.get("/api/v1/search", params=link)).status_code == 403
+    listed = (await server.client.get(f"/api/v1/jobs/{job}/links", headers=ann)).json()
+    assert [(one["id"], one["url"]) for one in listed] == [(made["id"], "")]

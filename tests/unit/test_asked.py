@@ -4,11 +4,16 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from steps.asked import read_aoi_file, season_text
+from steps import naming
+from steps.asked import job_of, read_aoi_file, season_text
 from steps.errors import AoiError, UsageError
+from steps.model.job import MapRequest
 from steps.settings import Settings
+from steps.store import MemoryStore
+from steps.testing import any_aoi, any_request
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,32 @@ def test_an_address_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "aoi").write_text("https://elsewhere.example/aoi.geojson\n", encoding="utf-8")
     with pytest.raises(UsageError, match="elsewhere"):
         read_aoi_file(str(tmp_path / "aoi"), Settings(home=tmp_path, sources="a.example"), tmp_path)
+
+
+def test_a_job_has_the_id_that_was_asked_for() -> None:
+    """Its request's own where none was."""
+    assert job_of("farm-2-xk5c9", any_request(), MemoryStore()) == "farm-2-xk5c9"
+    assert job_of("", any_request(), MemoryStore()) == naming.job_id(any_request())
+
+
+@pytest.mark.parametrize("text", ["../x", "a/b", "..", "A", "-a", "a" * 64])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    """An id is a part of keys and of labels."""
+    with pytest.raises(UsageError, match="is no job id"):
+        job_of(text, any_request(), MemoryStore())
+
+
+def published(request: MapRequest) -> MemoryStore:
+    """A store with the map of a request under the id `any-job`."""
+    store = MemoryStore()
+    store.put_bytes(naming.request_key("any-job"), msgspec.json.encode(request))
+    store.put_bytes(naming.item_key("any-job"), b"{}")
+    return store
+
+
+def test_no_map_is_lost_to_another_request() -> None:
+    """An id under which something else was published is refused; the same request may be mapped again."""
+    store = published(any_request())
+    assert job_of("any-job", any_request(), store) == "any-job"
+    with pytest.raises(UsageError, match="another request"):
+        job_of("any-job", any_request(aoi=any_aoi("another")), store)

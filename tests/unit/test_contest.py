@@ -19,10 +19,10 @@ def measured(found: Comparison, measure: str) -> Any:
 
 
 def test_a_model_is_not_worse_than_itself() -> None:
-    """No difference, no interval, no reason; on identical folds."""
+    """No difference, no interval, no reason; nothing is left out."""
     found = compare(any_contender(range(90)), any_contender(range(90)))
     assert found.reasons == ()
-    assert found.identical_folds
+    assert found.left_out == 0
     assert (found.samples, found.units, found.split) == (N, UNITS, SPLIT)
     assert {(one.difference, one.low, one.high) for one in found.differences} == {(0.0, 0.0, 0.0)}
 
@@ -83,7 +83,7 @@ def test_the_order_of_samples_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(N)
     names = OutOfFold.__dataclass_fields__
     mixed = OutOfFold(**{
-        name: getattr(other.oof, name) if name == "codes" else getattr(other.oof, name)[order] for name in names
+        name: getattr(other.oof, name)[... if name in {"codes", "side"} else order] for name in names
     })  # fmt: skip
     assert compare(one, Contender(other.card, mixed)) == compare(one, other)
 
@@ -91,9 +91,8 @@ def test_the_order_of_samples_does_not_matter() -> None:
 def test_other_labels_are_not_compared() -> None:
     """Two models that share no samples, or too few, cannot be told apart."""
     stranger = any_contender(ids=np.arange(N, dtype=np.uint64) * 7 + 1)
-    assert compare(any_contender(), stranger).reasons == (
-        "they have 0 labelled samples in common: train both on the same labels",
-    )
+    (reason,) = compare(any_contender(), stranger).reasons
+    assert reason.startswith("they have 0 labelled samples in common: train both on the same labels")
 
 
 def test_a_corrected_label_is_left_out() -> None:
@@ -107,17 +106,33 @@ def test_a_corrected_label_is_left_out() -> None:
 def test_other_units_are_other_folds() -> None:
     """A challenger that held smaller blocks out had it easier."""
     found = compare(any_contender(), any_contender(groups=np.arange(N) // 10))
-    assert ["other folds" in reason for reason in found.reasons] == [True]
+    assert ["300 of 600 common samples were held out in others" in reason for reason in found.reasons] == [True]
     found = compare(any_contender(), any_contender(card={"scores": {"single samples (optimistic)": {}}}))
     assert ["single samples (optimistic)" in reason for reason in found.reasons] == [True]
 
 
-def test_folds_may_have_other_numbers_or_company() -> None:
-    """Renumbered folds are identical; regrouped ones are said not to be, and are compared all the same."""
-    folds = any_contender().oof.folds
-    assert compare(any_contender(), any_contender(folds=(folds + 3) % 5)).identical_folds
-    regrouped = compare(any_contender(), any_contender(folds=(np.arange(N) // 20 % 4).astype(np.int16)))
-    assert (regrouped.identical_folds, regrouped.reasons) == (False, ())
+def test_folds_may_have_other_numbers() -> None:
+    """What counts is what was held out together."""
+    found = compare(any_contender(), any_contender(folds=(any_contender().oof.folds + 3) % 5))
+    assert (found.left_out, found.samples, found.reasons) == (0, N, ())
+
+
+def test_regrouped_folds_are_other_folds() -> None:
+    """The same units in other company are refused, with the way out."""
+    regrouped = any_contender(folds=(np.arange(N) // 20 % 4).astype(np.int16))
+    (reason,) = compare(any_contender(), regrouped).reasons
+    assert "held out in others" in reason
+    assert "`geocrop train` takes the champion's folds" in reason
+
+
+@pytest.mark.parametrize("what", ["groups", "folds"])
+def test_what_moved_is_left_out(what: str) -> None:
+    """A few samples in another unit or fold count for neither, and are counted; the comparison is of the others."""
+    moved = np.array(getattr(any_contender().oof, what))
+    moved[:6] = moved[-1]
+    found = compare(any_contender(), any_contender(range(6), **{what: moved}))
+    assert (found.left_out, found.samples, found.reasons) == (6, N - 6, ())
+    assert measured(found, OVERALL).difference == 0
 
 
 def test_what_the_challenger_cannot_do_is_a_reason() -> None:

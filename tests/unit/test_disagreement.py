@@ -14,7 +14,8 @@ from rio_cogeo import cog_validate
 import steps.disagreement
 from steps.areas import pixel_areas
 from steps.cog import RasterSpec, cog_writer
-from steps.disagreement import Disagreement, counterpart, disagreement
+from steps.counterparts import counterpart
+from steps.disagreement import Disagreement, disagreement
 from steps.errors import DataError
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import ClassDef

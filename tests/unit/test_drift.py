@@ -307,12 +307,17 @@ def test_numbers_for_a_tracker_are_finite_and_named() -> None:
     assert all(np.isfinite(list(found.values())))
 
 
-def test_fields_of_an_item_name_what_moved() -> None:
-    """The verdict, its sentence, its numbers, and the index of each feature that moved, worst first."""
+def test_fields_of_an_item_name_every_feature() -> None:
+    """The verdict, its sentence, its numbers, and the index of each feature, worst first; which of them moved."""
     drift = drift_of(any_samples(5000, shift=1.5, seed=3))
     found = properties(drift)
     assert found["geocrop:drift_verdict"] == "do not trust"
-    assert list(found["geocrop:drift_features"]) == [one.name for one in drift.features if one.moved]
+    assert found["geocrop:drift_features"] == {one.name: pytest.approx(one.psi, abs=1e-6) for one in drift.features}
+    assert found["geocrop:drift_features_moved"] == [one.name for one in drift.features if one.moved]
+    assert found["geocrop:drift_psi_max"] == next(iter(found["geocrop:drift_features"].values()))
+    calm = properties(drift_of(any_samples(5000, seed=3)))
+    assert len(calm["geocrop:drift_features"]) == len(NAMES)
+    assert calm["geocrop:drift_features_moved"] == []
 
 
 def test_the_table_has_every_feature() -> None:

@@ -60,6 +60,7 @@ def model_of(frame: pd.DataFrame, folder: Path, scratch: Path, **changes: Any) -
         truth=np.where(y, 3, 7).astype(np.int16),
         codes=np.array([7, 3], np.int16),
         probabilities=np.full((n, 2), 0.5, np.float32),
+        side=np.float64(0),
     )
     save_model(folder, card, data, {OOF_FILE: encode_oof(oof)})
     return folder

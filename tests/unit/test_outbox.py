@@ -92,11 +92,34 @@ def test_a_pod_leaves_its_note_in_the_store(registry: Settings, model: ModelRef,
     assert list(store.list("outbox/")) == []
 
 
-def test_a_map_of_a_bare_folder_is_not_logged(registry: Settings, model: ModelRef) -> None:
-    """There is no version that it could belong to."""
+def test_a_map_of_a_bare_folder_is_of_the_version_that_it_is(registry: Settings, model: ModelRef) -> None:
+    """By its digest: the run names the version, which has the drift."""
     log_map(any_note(msgspec.structs.replace(model, version="")), home_outbox(registry), registry)
-    assert runs_of(registry) == []
-    assert waiting(registry) == []
+    (run,) = runs_of(registry)
+    assert run.data.params["version"] == "1"
+    assert list_models(registry)[0].drift == "caution"
+
+
+@pytest.mark.parametrize("change", [{"digest": "00"}, {"digest": ""}, {"name": "other"}])
+def test_a_map_of_a_folder_that_is_not_registered_has_a_run(
+    registry: Settings, model: ModelRef, change: dict[str, str]
+) -> None:
+    """Without a version, whose drift it would be."""
+    bare = msgspec.structs.replace(model, version="", **change)
+    log_map(any_note(bare), home_outbox(registry), registry)
+    with connect(registry) as client:
+        experiment = client.get_experiment_by_name(f"geocrop/{bare.name}/maps")
+        (run,) = client.search_runs([experiment.experiment_id])
+    assert "version" not in run.data.params
+    assert list_models(registry)[0].drift == ""
+
+
+def test_a_map_makes_no_registry(home: Path) -> None:
+    """Where nothing was ever registered, it waits until something is."""
+    here, bare = Settings(home=home), ModelRef(name="any-model", version="", digest="00", href="any")
+    log_map(any_note(bare), home_outbox(here), here)
+    assert len(waiting(here)) == 1
+    assert not (home / "mlflow.db").exists()
 
 
 def test_a_version_that_is_gone_keeps_no_note(registry: Settings, model: ModelRef) -> None:

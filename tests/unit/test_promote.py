@@ -16,6 +16,7 @@ from steps.registry import list_models, log_and_register, model_folder, resolve
 from steps.settings import Settings
 from tests.contenders import N, any_contender
 
+TRAIN = ["train", "--table", "nowhere.csv", "--name", "crops"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -48,10 +49,11 @@ def test_a_better_challenger_is_pinned_in_a_file(registry: Settings, capsys: pyt
     ref, _ = resolve("crops/2", registry)
     assert (found["name"], found["version"], found["digest"], found["over"]) == ("crops", "2", ref.digest, "1")
     assert found["comparison"]["samples"] == N
-    assert found["comparison"]["identical_folds"] is True
+    assert found["comparison"]["left_out"] == 0
     assert champion(registry) == "1"
     said = capsys.readouterr().out
     assert "balanced accuracy" in said
+    assert "600 samples in 30 units, identical folds" in said
     assert "geocrop promote --apply gitops/models/crops.json" in said
 
 
@@ -173,12 +175,12 @@ def test_a_version_without_predictions_cannot_be_compared(
 def test_a_registry_that_is_away_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], free_port: int
 ) -> None:
-    """Exit code 75 for every command that needs it."""
+    """Exit code 75 for every command that needs it, before it reads anything."""
     from steps.settings import settings
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
     settings.cache_clear()
-    for arguments in (["promote", "crops"], ["models"], ["evaluate", "crops", "--table", "any.csv"]):
+    for arguments in (["promote", "crops"], ["models"], ["evaluate", "crops", "--table", "any.csv"], TRAIN):
         assert main(arguments) == 75
         assert "does not answer" in capsys.readouterr().err
 

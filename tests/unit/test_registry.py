@@ -218,7 +218,9 @@ def test_a_version_that_others_made_is_listed_but_not_used(registry: Settings) -
         resolve("foreign", registry)
 
 
-@pytest.mark.parametrize("moment", ["log_artifacts", "create_registered_model", "create_model_version"])
+@pytest.mark.parametrize(
+    "moment", ["log_artifacts", "create_registered_model", "create_model_version", "set_registered_model_alias"]
+)
 def test_a_registration_that_fails_leaves_no_version(
     tmp_path: Path, registry: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -235,9 +237,30 @@ def test_a_registration_that_fails_leaves_no_version(
             log_and_register(folder, registry)
     assert list_models(registry) == []
     with connect(registry) as client:
+        assert client.search_registered_models() == []
         experiment = client.get_experiment_by_name("geocrop/any-model")
         assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FAILED"]
     assert log_and_register(folder, registry).version == "1"
+
+
+def test_a_later_registration_that_fails_leaves_the_others(
+    tmp_path: Path, registry: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name keeps its versions and aliases."""
+    from mlflow import MlflowClient
+
+    register(tmp_path / "one", registry, b"one")
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        register(tmp_path / "two", registry, b"two")
+    assert [(model.version, model.aliases) for model in list_models(registry)] == [("1", ("champion",))]
+
+
+def test_a_folder_that_is_registered_again_keeps_its_version(tmp_path: Path, registry: Settings) -> None:
+    """What was interrupted after its version was made is finished so, and an older model challenges again."""
+    refs = [register(tmp_path / text, registry, text.encode()) for text in ("one", "two", "three")]
+    assert log_and_register(tmp_path / "two", registry) == refs[1]
+    assert [model.aliases for model in list_models(registry)] == [("champion",), ("challenger",), ()]
 
 
 def test_a_server_that_is_away_is_tried_again_later(tmp_path: Path, home: Path, free_port: int) -> None:

@@ -121,10 +121,45 @@ def test_labels_that_were_never_seen_clear_are_refused(tmp_path: Path, fields: L
         collected(plan_with(tmp_path, 9), fields, tmp_path / "kept")
 
 
+def pixels_of(plan: Plan, labels: Labels) -> dict[int, set[tuple[TileId, int, int]]]:
+    """The pixels drawn of each parcel, by its row."""
+    found: dict[int, set[tuple[TileId, int, int]]] = {}
+    for tile, pixels in labelled_tiles(plan, labels).items():
+        for group, row, col in zip(pixels.groups.tolist(), pixels.rows.tolist(), pixels.cols.tolist(), strict=True):
+            found.setdefault(group, set()).add((tile, row, col))
+    return found
+
+
+def test_labels_that_are_added_change_no_parcel(tmp_path: Path) -> None:
+    """The pixels drawn of a parcel are the same whatever else is labelled, before or after it, near or far."""
+    old = [("a", square(2, 2, 12)), ("b", square(20, 2, 12)), ("a", square(2, 30, 12)), ("b", square(30, 30, 12))]
+    new = [("b", square(16, 44, 12)), *old, ("a", square(36, 16, 10))]
+    plan = plan_with(tmp_path)
+    before, after = (pixels_of(plan, read_labels(vector(tmp_path, rows), "crop", None, "")) for rows in (old, new))
+    assert [after[row + 1] for row in before] == list(before.values())
+
+
+def test_a_parcel_over_several_tiles_gives_its_share_once(tmp_path: Path) -> None:
+    """It is one parcel, however many tiles it lies on."""
+    rows = [("a", square(34, 34, 60)), ("b", square(2, 2, 12))]
+    found = pixels_of(wide_plan(tmp_path, 2), read_labels(vector(tmp_path, rows), "crop", None, ""))
+    assert {row: len(pixels) for row, pixels in found.items()} == {1: samples.MAX_PER_GROUP, 2: samples.MAX_PER_GROUP}
+    assert len({tile for tile, _, _ in found[1]}) == 4
+
+
+def test_a_class_gives_no_more_than_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parcels give as evenly as they are large enough; a rarer class gives all."""
+    monkeypatch.setattr(samples, "MAX_PER_CLASS", 63)
+    rows = [("a", square(2, 2, 12)), ("a", square(20, 2, 12)), ("a", square(2, 30, 3)), ("b", square(30, 30, 9))]
+    found = pixels_of(plan_with(tmp_path), read_labels(vector(tmp_path, rows), "crop", None, ""))
+    assert {row: len(pixels) for row, pixels in found.items()} == {1: 27, 2: 27, 3: 9, 4: 49}
+
+
 def test_labels_outside_the_scenes_are_refused(tmp_path: Path) -> None:
-    """The remedy names CRS and area."""
+    """They are named, with where they lie; the remedy names CRS and area."""
     labels = read_labels(vector(tmp_path, [("a", square(500, 500, 9)), ("b", square(520, 520, 9))]), "crop", None, "")
-    with pytest.raises(LabelError, match="no label lies where there are scenes"):
+    words = r"no label lies where there are scenes \(2 labels: row 1, row 2\): they are at .* E, .* N, the scenes at"
+    with pytest.raises(LabelError, match=words):
         labelled_tiles(plan_with(tmp_path), labels)
 
 

@@ -40,7 +40,10 @@ def test_features_are_the_columns_of_numbers(tmp_path: Path) -> None:
     assert {entry.name for entry in found.classes} == {"maize", "soya"}
     assert len(np.unique(found.samples.groups)) == 2
     assert found.samples.placed
-    assert [note.split(":")[0] for note in found.notes] == ["no map can be made with it"]
+    assert [note.split(":")[0] for note in found.notes] == [
+        "no map can be made with it", "no features, since they hold no numbers"
+    ]  # fmt: skip
+    assert found.notes[1].endswith("numbers: soil")
 
 
 def test_the_same_table_in_every_format(tmp_path: Path) -> None:
@@ -87,10 +90,24 @@ def test_a_table_of_our_own_features_makes_maps(tmp_path: Path) -> None:
 
 
 def test_a_missing_value_is_no_error(tmp_path: Path) -> None:
-    """Trees know what to do with it."""
+    """Trees know what to do with it; the columns and rows are named."""
+    content = columns(**ANY_LONLAT)
+    content["rain"][[3, 7]] = np.nan
+    content["ndvi"][5] = np.nan
+    found = read_table(saved(tmp_path, content), "class", None, None)
+    assert np.isnan(found.samples.features[3, 1])
+    assert [note for note in found.notes if "values are missing" in note and "rain (row 4, 8), ndvi (row 6)." in note]
+
+
+def test_numbers_that_were_read_as_text_are_features(tmp_path: Path) -> None:
+    """As a program may have quoted them."""
     content = columns()
-    content["rain"][3] = np.nan
-    assert np.isnan(read_table(saved(tmp_path, content), "class", None, None).samples.features[3, 1])
+    text = columns(rain=[repr(float(value)) for value in content["rain"]])
+    one, other = (
+        read_table(saved(tmp_path, table, f"{name}.parquet"), "class", None, None)
+        for name, table in (("numbers", content), ("text", text))
+    )
+    assert one.samples.digest == other.samples.digest
 
 
 def changed(column: str, rows: list[int], value: Any) -> dict[str, Any]:
@@ -105,6 +122,7 @@ def changed(column: str, rows: list[int], value: Any) -> dict[str, Any]:
     ("content", "words"),
     [
         (changed("class", [4, 9], None), r"row 5, 10 of .* has no class: fill it"),
+        (changed("rain", [4, 9], "oops"), r"rain holds 'oops', which is no number, in row 5, 10 of .*: correct it"),
         (changed("rain", [2], np.inf), r"rain is infinite in row 3 of .*: correct them"),
         (changed("lat", [7], 1e9), r"row 8 of .* lies nowhere in EPSG:4326"),
         (changed("class", [*range(1, 24, 2)], "maize"), "only the class maize has samples"),

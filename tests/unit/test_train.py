@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,13 +11,13 @@ import pytest
 
 from steps.drift_reference import POINTS_FILE, read_known
 from steps.errors import LabelError
-from steps.evaluation import OPTIMISTIC
+from steps.evaluation import OPTIMISTIC, Split
 from steps.forest import classify, compile_forest
 from steps.learners import Part
 from steps.model.card import ClassDef, ModelCard
 from steps.model.spec import FeatureSpec, Layer
 from steps.oof import OOF_FILE, load_oof
-from steps.recipe import BOOSTING, ENSEMBLE, Choice, Recipe, follow
+from steps.recipe import BOOSTING, ENSEMBLE, Choice, Recipe, follow, inner_folds
 from steps.table import SampleTable
 from steps.train import STEPS, Fitted, Problem, fit, problem_of, sample_weights, write_model
 
@@ -131,6 +132,84 @@ def test_large_parcels_do_not_rule() -> None:
     weights = sample_weights(np.array([0] * 100 + [1] * 50), groups)
     assert weights[0] < weights[95]
     assert weights.mean() == pytest.approx(1)
+
+
+def more_than(table: SampleTable, parcels: int) -> SampleTable:
+    """The samples of the first parcels of a table."""
+    return table.take(table.groups < parcels)
+
+
+def partition(split: Split, table: SampleTable, among: SampleTable) -> set[frozenset[int]]:
+    """Which of some samples are held out together, by id."""
+    return {frozenset(table.ids[test].tolist()) & frozenset(among.ids.tolist()) for _, test in split.folds} - {
+        frozenset()
+    }
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_labels_that_are_added_are_placed_among_the_folds_before(*, placed: bool) -> None:
+    """What was held out together is so again, in the same blocks; new parcels join them, each whole."""
+    table = any_table(placed=placed)
+    few = more_than(table, 30)
+    _, first = fitted(few)
+    before = first.evaluation.oof
+    assert before is not None
+    old, own = problem_of(few, CLASSES, SINGLE).split, problem_of(table, CLASSES, SINGLE).split
+    new = problem_of(table, CLASSES, SINGLE, before=before).split
+    assert new.inherited
+    assert (new.name, new.side) == (old.name, old.side)
+    assert partition(new, table, few) == partition(old, few, few) != partition(own, table, few)
+    assert sum(len(test) for _, test in new.folds) == len(table)
+    for _, test in new.folds:
+        assert not set(new.units[test]) & set(np.delete(new.units, test))
+
+
+def test_a_parcel_stays_in_the_block_that_it_was_in() -> None:
+    """Though more of it is seen clear now, and its centre lies in the next block."""
+    table = any_table()
+    before = fitted(table)[1].evaluation.oof
+    assert before is not None
+    places = np.where(table.groups[:, None] == 9, table.places + 2 * float(before.side), table.places)
+    moved = SampleTable(
+        **{name: getattr(table, name) for name in SampleTable.__dataclass_fields__} | {"places": places}
+    )
+    split = problem_of(moved, CLASSES, SINGLE, before=before).split
+    np.testing.assert_array_equal(split.units, before.groups)
+
+
+def test_samples_of_another_kind_have_folds_of_their_own() -> None:
+    """Blocks are not inherited by a table without coordinates, nor by samples of which none was there."""
+    before = fitted(any_table())[1].evaluation.oof
+    assert not problem_of(any_table(placed=False), CLASSES, SINGLE, before=before).split.inherited
+    table = any_table()
+    others = SampleTable(
+        **{name: getattr(table, name) for name in SampleTable.__dataclass_fields__} | {"ids": table.ids + 10**6}
+    )
+    assert not problem_of(others, CLASSES, SINGLE, before=before).split.inherited
+
+
+def test_the_folds_that_choose_have_the_buffer_too() -> None:
+    """No inner fold trains nearer than the buffer to what it holds out, nor on a unit of it."""
+    part = problem_of(any_table(parcels=60), CLASSES, SINGLE).part
+    part = replace(part, buffer=3_500.0)
+    assert part.places is not None
+    folds = inner_folds(part, 0)
+    assert len(folds) > 1
+    for train, test in folds:
+        apart = np.linalg.norm(part.places[train][:, None] - part.places[test][None], axis=2)
+        assert apart.min() >= part.buffer
+        assert not set(part.units[train]) & set(part.units[test])
+
+
+def test_samples_without_anything_beyond_their_buffer_are_in_no_score() -> None:
+    """Where everything lies close together no score is made up."""
+    table = any_table()
+    near = SampleTable(
+        **{name: getattr(table, name) for name in SampleTable.__dataclass_fields__} | {"places": table.places % 20 - 10}
+    )
+    problem = problem_of(near, CLASSES, SINGLE)
+    assert problem.split.folds == ()
+    assert list(fit(problem, SINGLE, quiet).evaluation.scores.values()) == [{}]
 
 
 def vote(weights: dict[str, float]) -> Choice:

@@ -1,15 +1,30 @@
-"""Baselines of a made landscape, a COG a year, for the tests of the page: `python ui/tests/make_data.py FOLDER`."""
+"""What the page's tests look at: a made landscape, its baselines 2015-2025 and a model: `make_data.py FOLDER`.
 
+`land` in the folder is the STAC catalog; `home` is GEOCROP_HOME with the model, and the store with the baselines.
+"""
+
+import os
 import sys
-import tempfile
 from pathlib import Path
 
-from steps.baselines import import_baselines
-from steps.landscape import make_landscape
-from steps.settings import settings
-from steps.store import open_store
+
+def make(folder: Path) -> None:
+    """Everything, from nothing."""
+    os.environ["GEOCROP_HOME"] = str(folder / "home")
+    from steps.baselines import import_baselines  # noqa: PLC0415 - settings are read from here on
+    from steps.cli import dispatch  # noqa: PLC0415
+    from steps.landscape import make_landscape  # noqa: PLC0415
+    from steps.settings import settings  # noqa: PLC0415
+    from steps.store import open_store  # noqa: PLC0415
+
+    land = make_landscape(folder / "land", size_px=1536, dates=8, years=tuple(range(2015, 2026)))
+    store = open_store(str(folder / "home/store"), settings())
+    import_baselines([str(path) for path in land.baselines.values()], store)
+    where = ("--season", str(land.season), "--catalog", str(land.catalog))
+    labels = ("--labels", str(land.labels), "--label-column", "class", "--legend", str(land.legend))
+    if code := dispatch(["train", *labels, *where, "--name", "demo-crops", "--quick"]):
+        raise SystemExit(code)
+
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        land = make_landscape(Path(scratch), size_px=1536, dates=1, years=tuple(range(2015, 2026)))
-        import_baselines([str(path) for path in land.baselines.values()], open_store(sys.argv[1], settings()))
+    make(Path(sys.argv[1]).resolve())

@@ -7,6 +7,7 @@ NAME = "clean-storage"
 _ABOUT = About(
     title="Clean the storage",
     description="Removes tiles that no job has used for long, and files of old workflows; maps always stay.",
+    description_of_run=f"What nobody has used for {asked('days')} days in {asked('store')}",
 )
 
 

@@ -9,9 +9,12 @@ from steps.contract import Parameter
 from workflows import kit, values
 from workflows.kit import FILES, About, FileIn, FileOut, asked, given, path_out
 
+_NAME = "workflow.parameters.name"
 _ABOUT = About(
     title="Map an area",
     description="Plans the tiles of an area, classifies each batch of them in a pod, and publishes the map.",
+    title_of_run=f"Map {{{{= {_NAME} == '' ? 'an area' : {_NAME} }}}}",
+    description_of_run=f"Season {asked('season')}, model {asked('model')}, scenes of {asked('catalog')}",
 )
 _PLAN = FileIn(name="plan", file="plan.json", key=f"{FILES}/plan.json")
 _COVERAGE = FileIn(name="coverage", file="coverage.json", key=f"{FILES}/coverage.json")
@@ -40,7 +43,11 @@ def _plan_parameters() -> list[Parameter]:
 
 def _parameters() -> list[kit.AskedParameter]:
     about_aoi = "area of interest: GeoJSON in WGS84, or where it lies, as s3://bucket/key or an https URL"
-    changes = {"aoi": {"description": about_aoi}, "store": {"value": values.text("store", "url")}}
+    changes = {
+        "aoi": {"description": about_aoi},
+        "job": {"value": "{{workflow.name}}", "description": "id of the job; default: the workflow's name"},
+        "store": {"value": values.text("store", "url")},
+    }
     of_plan = [kit.parameter("plan", one.name, **changes.get(one.name, {})) for one in _plan_parameters()]
     return [*of_plan, *(kit.parameter("publish", name) for name in ("legend", "zones", "parcels"))]
 

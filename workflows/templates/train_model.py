@@ -3,7 +3,12 @@
 from workflows import kit
 from workflows.kit import About, asked
 
-_ABOUT = About(title="Train a model", description="Samples labelled fields, trains a model, scores and registers it.")
+_ABOUT = About(
+    title="Train a model",
+    description="Samples labelled fields, trains a model, scores and registers it.",
+    title_of_run=f"Train {asked('name')}",
+    description_of_run=f"Labels of {asked('labels')}, season {asked('season')}",
+)
 
 
 def build() -> kit.Built:

@@ -1,6 +1,7 @@
 import createClient from "openapi-fetch";
 import type { Readable } from "openapi-typescript-helpers";
 import type { components, paths } from "./schema";
+import { useView } from "@/view/store";
 import { useSession } from "./session";
 
 /** What the API answers with. */
@@ -26,9 +27,20 @@ api.use({
   onRequest: ({ request }) => {
     const { csrf } = useSession.getState();
     if (csrf !== "" && request.method !== "GET") request.headers.set("X-CSRF-Token", csrf);
-    return request;
+    const linked = withLink(request.url);
+    return linked === request.url ? request : new Request(linked, request);
+  },
+  onResponse: ({ response }) => {
+    if (response.status === 401) useSession.setState({ over: true });
   },
 });
+
+/** An address of the job that the view's read-only link opens, with that link. */
+export function withLink(address: string): string {
+  const { job, link } = useView.getState();
+  if (job === null || link === null || !address.includes(`/api/v1/jobs/${encodeURIComponent(job)}`)) return address;
+  return `${address}${address.includes("?") ? "&" : "?"}link=${encodeURIComponent(link)}`;
+}
 
 interface Outcome<T> {
   readonly data?: T;

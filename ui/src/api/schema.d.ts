@@ -846,6 +846,7 @@ export interface components {
             adjusted_hectares?: number | null;
             code: number;
             colour: string;
+            counterpart?: number | null;
             hectares: number;
             interval_hectares?: [
                 number,
@@ -865,6 +866,8 @@ export interface components {
             /** @enum {string} */
             auth: "off" | "on";
             baseline_tiles: string;
+            basemap_attribution: string;
+            basemap_url: string;
             catalogs: string[];
             max_aoi_km2: number;
             max_tiles: number;
@@ -984,6 +987,8 @@ export interface components {
             season?: components["schemas"]["SeasonOrder"] | null;
             seconds_left?: number | null;
             started?: string | null;
+            /** @default  */
+            thumbnail: string;
             tiles?: components["schemas"]["TileCounts"];
             /** Format: date-time */
             updated: string;
@@ -2316,14 +2321,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Request fulfilled, nothing follows */
+            /** @description Signed out */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": null;
-                };
+                content?: never;
             };
             /** @description bad request */
             400: {

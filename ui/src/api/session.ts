@@ -1,13 +1,14 @@
 import { create } from "zustand";
 
-/** Who is asking, and whether the server answers. */
+/** Who is asking. */
 interface Session {
   readonly csrf: string;
   readonly owner: string;
   readonly method: string;
   /** Where to sign in; empty where nobody has to. */
   readonly signIn: string;
-  readonly reachable: boolean | null;
+  /** Whether the server refused because nobody is signed in, or no longer. */
+  readonly over: boolean;
 }
 
-export const useSession = create<Session>()(() => ({ csrf: "", owner: "", method: "", signIn: "", reachable: null }));
+export const useSession = create<Session>()(() => ({ csrf: "", owner: "", method: "", signIn: "", over: false }));

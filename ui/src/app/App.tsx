@@ -1,7 +1,7 @@
 import { lazy, Suspense } from "react";
 import { AreaTools } from "@/features/aoi";
 import { BaselineLayers, BaselineNotices, Legend, YearDock } from "@/features/baselines";
-import { TileLayer } from "@/features/job";
+import { AreaOutline, TileLayer } from "@/features/job";
 import { ResultLayer, Swipe } from "@/features/result";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
@@ -30,6 +30,7 @@ export function App() {
           <AreaTools />
           <ResultLayer />
           <TileLayer />
+          <AreaOutline />
           <Swipe />
           <WatchedJob />
           <SidePanel />

@@ -1,12 +1,17 @@
 import { useSyncExternalStore, type ReactNode } from "react";
+import { useSession } from "@/api/session";
+import { signIn } from "@/api/signIn";
 import { Note } from "@/kit/Note";
 import { strings } from "@/strings";
 
 /** What the user has to know wherever she is on the page. */
 export function Notices({ children }: { readonly children: ReactNode }) {
   const online = useSyncExternalStore(watchLine, () => navigator.onLine);
+  const over = useSession((session) => session.over && session.signIn !== "");
+  const button = <button type="button" className="button" onClick={signIn}>{strings.session.signIn}</button>;
   return (
     <div className="notices">
+      {over && <Note tone="warn" action={button}>{strings.session.over}</Note>}
       {!online && <Note tone="warn">{strings.app.offline}</Note>}
       {children}
     </div>

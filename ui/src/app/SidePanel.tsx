@@ -7,6 +7,7 @@ import { Note } from "@/kit/Note";
 import { Segments } from "@/kit/Segments";
 import { strings } from "@/strings";
 import { useView, type Panel } from "@/view/store";
+import { Account } from "./Account";
 import { useFolded } from "./folded";
 
 const MapsPanel = lazy(() => import("./MapsPanel"));
@@ -25,11 +26,14 @@ export function SidePanel() {
     <main className="panel" data-folded={folded}>
       <div className="card panel-card">
         <button type="button" className="panel-grip" aria-label={folded ? strings.app.expand : strings.app.collapse} onClick={toggle} />
-        <div className="panel-head">
-          <div className="brand grow"><img src="./icon.svg" alt="" /><strong>{strings.app.name}</strong></div>
-          <IconButton icon={folded ? "down" : "up"} className="button-plain" label={folded ? strings.app.expand : strings.app.collapse} aria-expanded={!folded} onClick={toggle} />
+        <div className="panel-top">
+          <div className="panel-head">
+            <div className="brand grow"><img src="./icon.svg" alt="" /><strong>{strings.app.name}</strong></div>
+            <Account />
+            <IconButton icon={folded ? "down" : "up"} className="button-plain panel-fold" label={folded ? strings.app.expand : strings.app.collapse} aria-expanded={!folded} onClick={toggle} />
+          </div>
+          <div className="panel-tabs"><Segments label={strings.app.panels} value={panel} options={PANELS} onChange={(value) => set({ panel: value })} /></div>
         </div>
-        <div className="panel-tabs"><Segments label={strings.app.panels} value={panel} options={PANELS} onChange={(value) => set({ panel: value })} /></div>
         {!folded && (
           <div className="panel-body">
             <Boundary key={panel} fallback={(retry) => <Note tone="bad" action={<button type="button" className="button" onClick={retry}>{strings.app.retry}</button>}>{strings.app.crash}</Note>}>

@@ -22,11 +22,12 @@ export const useBaselines = create<BaselineState>()((set) => ({
   warm: new Set(),
   failed: null,
   load: async () => {
-    set({ status: "loading" });
+    const before = useBaselines.getState().baselines;
+    if (before.length === 0) set({ status: "loading" });
     try {
       set({ baselines: await fetchBaselines(AbortSignal.timeout(20_000)), status: "ready" });
     } catch {
-      set({ status: "failed" });
+      if (before.length === 0) set({ status: "failed" });
     }
   },
 }));

@@ -1,4 +1,6 @@
-import { answered, api, type Schemas } from "@/api/client";
+import { answered, api, withLink, type Schemas } from "@/api/client";
+import type { Area } from "@/area/geometry";
+import { fromGeoJson } from "@/area/parse";
 
 export type Tile = Schemas["TileProperties"];
 
@@ -20,7 +22,7 @@ export function followJob(job: string, after: number, follower: Follower): () =>
   let timer: ReturnType<typeof setTimeout> | undefined;
   const connect = () => {
     if (stopped) return;
-    source = new EventSource(`./api/v1/jobs/${encodeURIComponent(job)}/events?after=${last}`);
+    source = new EventSource(withLink(`./api/v1/jobs/${encodeURIComponent(job)}/events?after=${last}`));
     source.onopen = () => follower.onConnected(true);
     source.onerror = () => {
       source?.close();
@@ -52,6 +54,10 @@ export function fetchJob(job: string, signal?: AbortSignal): Promise<Schemas["Jo
 
 export function fetchTiles(job: string, signal?: AbortSignal): Promise<Schemas["TileCollection"]> {
   return answered(api.GET("/api/v1/jobs/{job}/tiles", { params: { path: { job } }, ...(signal && { signal }) }));
+}
+
+export async function fetchArea(job: string, signal?: AbortSignal): Promise<Area> {
+  return fromGeoJson(await answered(api.GET("/api/v1/jobs/{job}/aoi", { params: { path: { job } }, ...(signal && { signal }) })));
 }
 
 export function fetchResult(job: string, signal?: AbortSignal): Promise<Schemas["ResultView"]> {

@@ -1,58 +1,125 @@
 import { create } from "zustand";
-import type { Schemas } from "@/api/client";
-import { fetchJob, fetchResult, fetchTiles, followJob, isOver, isPublished, type Tile } from "./follow";
+import { ProblemError, type Schemas } from "@/api/client";
+import type { Area } from "@/area/geometry";
+import { fetchArea, fetchJob, fetchResult, fetchTiles, followJob, isOver, isPublished, type Tile } from "./follow";
 
 /** The job that is looked at. */
 interface JobState {
   readonly job: Schemas["JobView"] | null;
+  /** Of the job; null until known. */
+  readonly area: Area | null;
   readonly tiles: Schemas["TileCollection"] | null;
   /** What became of tiles since `tiles` was fetched. */
   readonly moved: ReadonlyMap<string, Tile>;
+  /** The tile clicked last, whose log is shown. */
+  readonly tile: string | null;
   readonly result: Schemas["ResultView"] | null;
   readonly connected: boolean;
   readonly error: Error | null;
 }
 
-const NOTHING: JobState = { job: null, tiles: null, moved: new Map(), result: null, connected: true, error: null };
+const NOTHING: JobState = { job: null, area: null, tiles: null, moved: new Map(), tile: null, result: null, connected: true, error: null };
+const AGAIN_MS = 2_500;
+/** Before its addresses stop working, a result is asked for anew. */
+const EARLY_MS = 60_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const useJob = create<JobState>()(() => NOTHING);
+let begin: (() => void) | undefined;
+
+/** Follows the job of the store again, from the start: it was ended, and goes on. */
+export function followAgain(): void {
+  useJob.setState({ result: null, tile: null });
+  begin?.();
+}
 
 /** Keeps the store at what a job is, until stopped. */
 export function watchJob(id: string): () => void {
   const leaving = new AbortController();
-  let stop: (() => void) | undefined;
-  const { signal } = leaving;
-  const fail = (error: unknown) => {
-    if (!signal.aborted) useJob.setState({ error: error instanceof Error ? error : new Error(String(error)) });
-  };
-  const refresh = async () => {
-    const job = await fetchJob(id, signal);
-    useJob.setState({ job, error: null });
-    if (isOver(job.phase)) stop?.();
-    if (isPublished(job.phase) && useJob.getState().result?.job !== id) useJob.setState({ result: await fetchResult(id, signal) });
-  };
-  const lay = async () => {
-    const tiles = await fetchTiles(id, signal);
-    useJob.setState({ tiles, moved: new Map() });
-    return tiles.event;
-  };
-  const begin = async () => {
-    await refresh();
-    const event = await lay();
-    const { job } = useJob.getState();
-    if (signal.aborted || job === null || isOver(job.phase)) return;
-    stop = followJob(id, event, {
-      onTiles: (tiles) => useJob.setState(({ moved }) => ({ moved: new Map([...moved, ...tiles.map((one) => [one.tile, one] as const)]) })),
-      onChange: () => void refresh().catch(fail),
-      onPlanned: () => void lay().then(refresh).catch(fail),
-      onConnected: (connected) => useJob.setState({ connected }),
-    });
-  };
+  const watch = new Watch(id, leaving.signal);
   useJob.setState(NOTHING);
-  void begin().catch(fail);
+  begin = () => watch.begin();
+  watch.begin();
   return () => {
     leaving.abort();
-    stop?.();
+    watch.stop();
+    begin = undefined;
     useJob.setState(NOTHING);
   };
+}
+
+class Watch {
+  #stop: (() => void) | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly id: string, private readonly signal: AbortSignal) {}
+
+  /** A server that does not answer now is asked again; one that refuses is not. */
+  begin(): void {
+    this.stop();
+    this.#start().catch((error: unknown) => {
+      if (this.#fail(error)) this.#timer = setTimeout(() => this.begin(), AGAIN_MS);
+    });
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  async #start(): Promise<void> {
+    const job = await this.#refresh();
+    const event = await this.#lay();
+    void this.#bringArea();
+    if (this.signal.aborted || isOver(job.phase)) return;
+    this.#stop = followJob(this.id, event, {
+      onTiles: (tiles) => useJob.setState(({ moved }) => ({ moved: withMoved(moved, tiles) })),
+      onChange: () => void this.#refresh().catch((error: unknown) => this.#fail(error)),
+      onPlanned: () => void this.#lay().then(() => this.#refresh()).catch((error: unknown) => this.#fail(error)),
+      onConnected: (connected) => useJob.setState({ connected }),
+    });
+  }
+
+  async #refresh(): Promise<Schemas["JobView"]> {
+    const job = await fetchJob(this.id, this.signal);
+    useJob.setState({ job, error: null, connected: true });
+    if (isOver(job.phase)) this.stop();
+    if (isPublished(job.phase) && useJob.getState().result?.job !== this.id) await this.#fetchResult();
+    return job;
+  }
+
+  async #lay(): Promise<number> {
+    const tiles = await fetchTiles(this.id, this.signal);
+    useJob.setState({ tiles, moved: new Map() });
+    return tiles.event;
+  }
+
+  /** A job that was started elsewhere has none until it is planned. */
+  async #bringArea(): Promise<void> {
+    const area = await fetchArea(this.id, this.signal).catch(() => null);
+    if (!this.signal.aborted) useJob.setState({ area });
+  }
+
+  async #fetchResult(): Promise<void> {
+    const result = await fetchResult(this.id, this.signal);
+    useJob.setState({ result });
+    const left = Date.parse(result.expires) - Date.now() - EARLY_MS;
+    this.#timer = setTimeout(() => void this.#fetchResult().catch(() => this.begin()), Math.min(Math.max(left, EARLY_MS), LONGEST_TIMER_MS));
+  }
+
+  /** Whether to try again. */
+  #fail(error: unknown): boolean {
+    if (this.signal.aborted) return false;
+    const known = error instanceof Error ? error : new Error(String(error));
+    const passing = !(known instanceof ProblemError) || known.status >= 500 || known.status === 429;
+    useJob.setState({ error: known, connected: !passing });
+    return passing;
+  }
+}
+
+function withMoved(moved: ReadonlyMap<string, Tile>, tiles: readonly Tile[]): ReadonlyMap<string, Tile> {
+  const next = new Map(moved);
+  for (const one of tiles) next.set(one.tile, one);
+  return next;
 }

@@ -23,7 +23,7 @@ const SAFE: readonly string[] = [
   "0072b2", "00543c", "6fbf97", "a98fc9", "e69f00", "f0e442", "b3261e", "8c8c8c", "e8e6f2",
 ];
 
-/** For classes that are not Dynamic World's: distinct to every kind of colour vision (Tol's muted and Okabe-Ito). */
+/** For other legends, by code modulo their number: distinct to every kind of colour vision (Okabe-Ito, Tol's muted). */
 const SAFE_OTHERS: readonly string[] = [
   "e69f00", "b8d94a", "882255", "f7e08a", "44aa99", "0b5d3b", "0072b2", "d55e00", "9a9a9a", "cc79a7", "332288", "999933",
 ];
@@ -34,7 +34,12 @@ export type PaletteName = "official" | "safe";
 export function inPalette(classes: readonly MapClass[], palette: PaletteName): readonly MapClass[] {
   if (palette === "official") return classes;
   const colours = isDynamicWorld(classes) ? SAFE : SAFE_OTHERS;
-  return classes.map((one, index) => ({ ...one, colour: colours[index % colours.length] ?? one.colour }));
+  return classes.map((one) => ({ ...one, colour: colours[one.code % colours.length] ?? one.colour }));
+}
+
+/** What TiTiler calls a palette, for the classes of a map. */
+export function tilerPalette(classes: readonly MapClass[], palette: PaletteName): string {
+  return palette === "official" ? "official" : isDynamicWorld(classes) ? "safe" : "distinct";
 }
 
 function isDynamicWorld(classes: readonly MapClass[]): boolean {

@@ -1,5 +1,6 @@
 import type { Map as MapLibre } from "maplibre-gl";
 import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useConfig } from "@/api/config";
 import { strings } from "@/strings";
 import { useTheme } from "@/theme/theme";
 import { useView } from "@/view/store";
@@ -7,6 +8,7 @@ import { themePaint } from "./basemap";
 import { MapContext } from "./context";
 import { createMap } from "./createMap";
 import { followGraticule } from "./graticule";
+import { layGround, useGround } from "./ground";
 import { addOutlines } from "./outlines";
 
 /** The map over the whole page, and what needs it. */
@@ -26,6 +28,7 @@ export default function MapFrame({ children }: { readonly children: ReactNode })
     }
   }, []);
   useThemedBasemap(map);
+  useGroundTiles(map);
   return (
     <>
       <div className="map-frame"><div ref={frame} id="map" tabIndex={-1} className="map" data-testid="map" /></div>
@@ -53,12 +56,18 @@ function startMap(frame: HTMLElement, ready: (map: MapLibre | null) => void): ()
     void addOutlines(map, leaving.signal).catch(() => undefined);
   });
   map.on("moveend", () => rememberCamera(map));
+  window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });
   if (import.meta.env.MODE !== "production" || location.hostname === "127.0.0.1") Object.assign(window, { geocropMap: map });
   return () => {
     leaving.abort();
     ready(null);
     map.remove();
   };
+}
+
+/** What could not be had while the line was down. */
+function refreshRasters(map: MapLibre): void {
+  for (const [id, source] of Object.entries(map.getStyle().sources)) if (source.type === "raster") map.refreshTiles(id);
 }
 
 function rememberCamera(map: MapLibre): void {
@@ -71,4 +80,10 @@ function useThemedBasemap(map: MapLibre | null): void {
   useEffect(() => {
     for (const { layer, property, value } of themePaint(theme)) map?.setPaintProperty(layer, property as "fill-color", value);
   }, [map, theme]);
+}
+
+function useGroundTiles(map: MapLibre | null): void {
+  const template = useConfig((config) => config.basemap);
+  const ground = useGround((state) => state.ground);
+  useEffect(() => (map === null || template === "" || ground !== "tiles" ? undefined : layGround(map, template)), [map, template, ground]);
 }

@@ -1,6 +1,7 @@
-import { fromUrl, getDecoder, type BaseDecoder, type GeoTIFF, type GeoTIFFImage } from "geotiff";
+import { getDecoder, type BaseDecoder, type GeoTIFF, type GeoTIFFImage } from "geotiff";
 import { toPlane, type ToPlane } from "./crs";
 import { Recent } from "./recent";
+import { openTiff } from "./source";
 
 /** One resolution of a COG. */
 export interface Level {
@@ -47,7 +48,7 @@ export function readBlock(cog: Cog, level: Level, col: number, row: number): Pro
 }
 
 async function read(href: string): Promise<Cog> {
-  const tiff = await fromUrl(href);
+  const tiff = await openTiff(href);
   const images = await readImages(tiff);
   const full = images[0];
   if (full === undefined) throw new Error(`${href} holds no image`);

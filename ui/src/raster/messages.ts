@@ -1,4 +1,5 @@
 import type { Bounds } from "./lattice";
+import type { Rings } from "./inside";
 
 /** What the raster worker can be asked for. `palette` holds 256 colours as little-endian RGBA words. */
 export type Question =
@@ -6,10 +7,10 @@ export type Question =
   | { readonly kind: "tile"; readonly href: string; readonly z: number; readonly x: number; readonly y: number; readonly palette: Uint32Array }
   | { readonly kind: "change-tile"; readonly href: string; readonly other: string; readonly z: number; readonly x: number; readonly y: number; readonly colour: number }
   | { readonly kind: "value"; readonly href: string; readonly lon: number; readonly lat: number }
-  | { readonly kind: "counts"; readonly href: string; readonly bounds: Bounds }
+  | { readonly kind: "counts"; readonly href: string; readonly bounds: Bounds; readonly rings?: Rings }
   | { readonly kind: "matrix"; readonly href: string; readonly other: string; readonly bounds: Bounds };
 
-/** Points of the equal-area lattice by value; `total` is how many there were. */
+/** Points of the equal-area lattice by value, those within the rings where there are any; `total` is how many there were. */
 export interface Counts {
   readonly byValue: readonly number[];
   readonly nodata: number;

@@ -1,4 +1,5 @@
-import { openCog } from "./cog";
+import { openCog, type Cog } from "./cog";
+import { isWithin, type Rings } from "./inside";
 import { equalAreaLattice, tileLattice, type Bounds } from "./lattice";
 import type { Answered, Answers, Asked, Counts, Kind, Matrix, Question } from "./messages";
 import { differences, paint } from "./paint";
@@ -18,7 +19,7 @@ async function answer(question: Question): Promise<Answers[Kind]> {
     case "value":
       return (await valueAt(cog, question.lon, question.lat)) ?? null;
     case "counts":
-      return count(await sample(cog, equalAreaLattice(question.bounds, ...LATTICE)), cog.nodata);
+      return countIn(cog, question.bounds, question.rings);
     case "change-tile":
       return changeTile(question);
     case "matrix":
@@ -35,10 +36,13 @@ async function changeTile(question: Extract<Question, { kind: "change-tile" }>):
   return paint(differences(ours, theirs, [first.nodata, second.nodata]), palette, TILE);
 }
 
-function count(values: Uint8Array, nodata: number): Counts {
+async function countIn(cog: Cog, bounds: Bounds, rings: Rings | undefined): Promise<Counts> {
+  const lattice = equalAreaLattice(bounds, ...LATTICE);
+  const values = await sample(cog, lattice);
+  const counted = rings === undefined ? values : values.filter(isWithin(lattice, rings));
   const byValue = new Array<number>(256).fill(0);
-  for (const value of values) byValue[value] = (byValue[value] as number) + 1;
-  return { byValue, nodata, total: values.length };
+  for (const value of counted) byValue[value] = (byValue[value] as number) + 1;
+  return { byValue, nodata: cog.nodata, total: counted.length };
 }
 
 async function matrix(href: string, other: string, bounds: Bounds): Promise<Matrix> {

@@ -4,6 +4,9 @@ export interface Season {
   readonly end: string;
 }
 
+const DAY_MS = 86_400_000;
+const TOLERANCE_DAYS = 1;
+
 export interface Preset extends Season {
   readonly kind: "summer" | "winter" | "year";
   /** Of the first day. */
@@ -15,6 +18,22 @@ export function presets(today: string, years = 4): readonly Preset[] {
   const last = Number(today.slice(0, 4));
   const all = Array.from({ length: years + 2 }, (_, i) => last - i).flatMap(seasonsOf);
   return all.filter(({ end }) => end < today).toSorted((a, b) => (a.end < b.end ? 1 : -1)).slice(0, years * 3);
+}
+
+/** Days of a season, both ends counted. */
+export function daysOf({ start, end }: Season): number {
+  return Math.round((Date.parse(end) - Date.parse(start)) / DAY_MS) + 1;
+}
+
+/** The season of so many days that begins on a day; one that is a year long ends a day before the date comes again. */
+export function seasonFrom(start: string, days: number): Season {
+  const end = new Date(Date.parse(start) + (days - 1) * DAY_MS);
+  return { start, end: end.toISOString().slice(0, 10) };
+}
+
+/** Whether a model that was trained for so many days takes a season; a leap day is no matter. */
+export function isOfLength(season: Season, days: number): boolean {
+  return Math.abs(daysOf(season) - days) <= TOLERANCE_DAYS;
 }
 
 export function spell({ start, end }: Season): string {

@@ -16,7 +16,11 @@ export interface View {
   readonly tool: Tool | null;
   readonly area: Area | null;
   readonly areaName: string;
+  /** The saved area that this is, as long as it is not changed. */
+  readonly areaId: string | null;
   readonly job: string | null;
+  /** Secret of a read-only link to that job; null for its owner. */
+  readonly link: string | null;
   /** The other map of a comparison. */
   readonly other: string | null;
   /** Share of the result that covers the baseline. */
@@ -37,11 +41,17 @@ export const START: View = {
   tool: null,
   area: null,
   areaName: "",
+  areaId: null,
   job: null,
+  link: null,
   other: null,
   opacity: 1,
   layer: "map",
   swipe: "off",
 };
 
-export const useView = create<View & Actions>()((set) => ({ ...START, set: (change) => set(change) }));
+/** A link opens one job only: it is let go with it. */
+export const useView = create<View & Actions>()((set) => ({
+  ...START,
+  set: (change) => set("job" in change && !("link" in change) ? { ...change, link: null } : change),
+}));

@@ -1,20 +1,12 @@
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { expect, test } from "./page";
+import { expect, expectAccessible, paste, SHOTS, test } from "./page";
 
 const CORNERS = "31.02, -17.80\n31.10, -17.81\n31.11, -17.87\n31.04, -17.88";
-const SHOTS = "test-results/screens";
 
 async function open(page: Page, hash = ""): Promise<void> {
   await page.route("**/api/**", (route) => route.abort());
   await page.goto(`/${hash}`);
   await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
-}
-
-async function paste(page: Page, text: string): Promise<void> {
-  await page.getByRole("button", { name: "Paste coordinates" }).click();
-  await page.getByLabel(/GeoJSON, WKT/).fill(text);
-  await page.getByRole("button", { name: "Use it" }).click();
 }
 
 /** How many different colours a map's picture has in its middle. */
@@ -103,8 +95,7 @@ for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) 
       await expect(page.getByText("Ready to be mapped")).toBeVisible();
       await page.waitForTimeout(900);
       await page.screenshot({ path: `${SHOTS}/area-${width}-${scheme}.png` });
-      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => String(target)).join(" ")}`)).toEqual([]);
+      await expectAccessible(page);
       await page.getByRole("button", { name: "New map" }).click();
       await expect(page.getByText("The server does not answer")).toBeVisible();
       await page.screenshot({ path: `${SHOTS}/no-api-${width}-${scheme}.png` });

@@ -1,17 +1,38 @@
-import { test as base, expect } from "@playwright/test";
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Page } from "@playwright/test";
+
+export const SHOTS = "test-results/screens";
+const RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"];
 
 /** A test fails when the page logs an error; a refused API address is logged by the browser itself and is no error. */
 export const test = base.extend({
   page: async ({ page }, give) => {
     const errors: string[] = [];
-    page.on("pageerror", (error) => errors.push(error.message));
-    page.on("console", (message) => {
-      const { url } = message.location();
-      if (message.type() === "error" && !/\/api\/|baselines\.json/.test(url)) errors.push(`${message.text()} (${url})`);
-    });
+    watchErrors(page, errors);
     await give(page);
     expect(errors).toEqual([]);
   },
 });
+
+export function watchErrors(page: Page, errors: string[]): void {
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => {
+    const { url } = message.location();
+    if (message.type() === "error" && !/\/api\/|baselines\.json/.test(url)) errors.push(`${message.text()} (${url})`);
+  });
+}
+
+/** Gives the page an area as pasted text. */
+export async function paste(page: Page, text: string): Promise<void> {
+  await page.getByRole("button", { name: "Paste coordinates" }).click();
+  await page.getByLabel(/GeoJSON, WKT/).fill(text);
+  await page.getByRole("button", { name: "Use it" }).click();
+}
+
+/** Axe's rules for WCAG 2.2 AA and its best practices find nothing. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => String(target)).join(" ")}`)).toEqual([]);
+}
 
 export { expect };

@@ -1,36 +1,189 @@
-import { expect, test } from "./page";
+import type { Page } from "@playwright/test";
+import { expect, expectAccessible, paste, SHOTS, test, watchErrors } from "./page";
 
-/** Against `geocrop serve` with a catalog, baselines and a model: `GEOCROP_UI_URL=http://127.0.0.1:8000`. */
-test.skip(process.env["GEOCROP_UI_URL"] === undefined, "needs a server: GEOCROP_UI_URL");
-test.setTimeout(900_000);
+/** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
+test.describe.configure({ mode: "serial" });
+test.setTimeout(600_000);
 
-const CORNERS = "31.085, -17.79\n31.10, -17.79\n31.10, -17.805\n31.085, -17.805";
-const SHOTS = "test-results/screens";
+const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.895";
+const RUN_MS = 400_000;
+let made = "";
 
-test("from an area to its map: quote, submit, tiles, result", async ({ page }) => {
-  await page.goto("/#at=31.09,-17.80,13&year=2022");
+async function order(page: Page, name: string, firstDay = ""): Promise<void> {
+  await page.goto("/#at=31.09,-17.84,12&year=2022");
   await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
-  await page.getByRole("button", { name: "Paste coordinates" }).click();
-  await page.getByLabel(/GeoJSON, WKT/).fill(CORNERS);
-  await page.getByRole("button", { name: "Use it" }).click();
-  await page.getByLabel("Name").fill("Dam side");
+  await paste(page, CORNERS);
+  await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByLabel("First day").fill("2021-10-01");
-  await page.getByLabel("Last day").fill("2022-09-30");
+  await page.getByRole("combobox", { name: "Season" }).selectOption({ label: "Year 2021/22" });
+  if (firstDay !== "") await page.getByLabel("First day").fill(firstDay);
   await expect(page.getByRole("region", { name: "Quote" })).toContainText("Tiles", { timeout: 300_000 });
-  await page.screenshot({ path: `${SHOTS}/quote-1280-light.png` });
+}
+
+async function submit(page: Page): Promise<string> {
   await page.getByRole("button", { name: "Make the map" }).click();
-  await expect(page.getByText(/tiles$|Searching scenes|Next in line/).first()).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/watching-1280-light.png` });
+  await expect(page).toHaveURL(/job=/);
+  return /job=([^&]+)/.exec(page.url())?.[1] ?? "";
+}
+
+const published = (page: Page) => expect(page.getByText("Published", { exact: true })).toBeVisible({ timeout: RUN_MS });
+
+test("from an area to its map: quote, submit, tiles, result; a reload and a second tab lose nothing", async ({ page, context }) => {
+  await order(page, "Dam side");
+  await expect(page.getByRole("img", { name: /Cloud-free share/ })).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/quote-1280-light.png` });
+  made = await submit(page);
+  await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
   await page.reload();
-  await expect(page.getByText("Published", { exact: true })).toBeVisible({ timeout: 600_000 });
-  await expect(page.getByRole("region", { name: "Areas" })).toContainText("maize");
-  await page.getByRole("button", { name: "Zoom to map" }).click();
-  await page.getByTestId("map").click({ position: { x: 700, y: 400 } });
-  await expect(page.getByRole("region", { name: "At this point" })).toContainText("confidence");
-  await page.waitForTimeout(1500);
-  await page.screenshot({ path: `${SHOTS}/result-1280-light.png` });
-  await page.getByRole("button", { name: "Swipe" }).click();
-  await page.waitForTimeout(2500);
-  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png` });
+  await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
+  const second = await context.newPage();
+  const errors: string[] = [];
+  watchErrors(second, errors);
+  await second.goto(`/#job=${made}`);
+  await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
+  await page.screenshot({ path: `${SHOTS}/watching-1280-light.png` });
+  await published(page);
+  await published(second);
+  await expect(second.getByRole("region", { name: "Areas" })).toContainText("maize");
+  expect(errors).toEqual([]);
 });
+
+test("the address of a job alone opens its map, with everything that is known of it", async ({ page }) => {
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  await expect(page.getByRole("heading", { name: "Dam side" })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Areas" })).toContainText("maize");
+  await expect(page.getByRole("region", { name: "Against the baseline years" })).toContainText("crops");
+  await expect(page.getByRole("region", { name: "Drift" })).toBeVisible();
+  await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+  await page.getByRole("button", { name: "Zoom to map" }).click();
+  await page.waitForTimeout(1500);
+  await page.getByTestId("map").click({ position: { x: 720, y: 420 } });
+  await expect(page.getByRole("region", { name: "At this point" })).toContainText("confidence");
+  await page.screenshot({ path: `${SHOTS}/result-1280-light.png` });
+  await expectAccessible(page);
+});
+
+test("layers, opacity, palette and swipe are in the address, and there again after a reload", async ({ page }) => {
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  for (const layer of ["Confidence", "Disagreement"]) {
+    await page.getByRole("combobox", { name: "Layer" }).selectOption({ label: layer });
+    await page.waitForTimeout(2000);
+    await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png` });
+  }
+  await page.getByRole("button", { name: "Swipe" }).click();
+  await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
+  await page.waitForTimeout(3000);
+  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png` });
+  await expect(page).toHaveURL(/layer=disagreement.*swipe=on/);
+  await page.reload();
+  await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
+  await expect(page.getByRole("combobox", { name: "Layer" })).toHaveValue("disagreement");
+});
+
+test("the map, its provenance and a layer for QGIS can be had", async ({ page }) => {
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  const downloads = page.getByRole("region", { name: "Downloads" });
+  const item = await downloads.getByRole("link", { name: /Provenance/ }).getAttribute("href");
+  const capsule = (await (await page.request.get(item ?? "")).json()) as { properties: Record<string, unknown> };
+  expect(capsule.properties["geocrop:plan"]).toBeDefined();
+  const cog = await downloads.getByRole("link", { name: /map\.tif/ }).getAttribute("href");
+  expect((await page.request.get(cog ?? "", { headers: { range: "bytes=0-3" } })).status()).toBe(206);
+  const [file] = await Promise.all([page.waitForEvent("download"), downloads.getByRole("button", { name: "Open in QGIS" }).click()]);
+  expect(file.suggestedFilename()).toBe(`${made}.qlr`);
+});
+
+test("a read-only link shows the map to others, who can change nothing", async ({ page, browser }) => {
+  await page.goto(`/#job=${made}`);
+  await page.getByRole("button", { name: "Share" }).click();
+  const link = await page.getByRole("textbox", { name: /link/i }).inputValue();
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(link);
+  await expect(other.getByText("A read-only link")).toBeVisible();
+  await expect(other.getByRole("region", { name: "Areas" })).toContainText("maize");
+  await expect(other.getByRole("button", { name: "Share" })).toBeHidden();
+  await other.close();
+});
+
+test("a lost network loses nothing: a job goes on, and the page takes up where it was; it can be cancelled and retried", async ({ page, context }) => {
+  await order(page, "Dam side, earlier", "2021-09-15");
+  await expect(page.getByLabel("Last day")).toHaveValue("2022-09-14");
+  const job = await submit(page);
+  await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
+  await context.setOffline(true);
+  await expect(page.getByText("You are offline")).toBeVisible();
+  await context.setOffline(false);
+  await expect(page.getByText("You are offline")).toBeHidden();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("Cancelled", { exact: true })).toBeVisible({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Try again" }).click();
+  await published(page);
+  await expect(page.getByRole("region", { name: "Areas" })).toContainText("maize");
+  expect(page.url()).toContain(job);
+});
+
+test("two maps are compared: what changed, as a matrix and on the map", async ({ page }) => {
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  await page.getByRole("combobox", { name: "Compare with this" }).selectOption({ index: 1 });
+  const compare = page.getByRole("region", { name: "Compare", exact: true });
+  await expect(compare).toContainText("unchanged in view");
+  await compare.getByText("Change matrix").click();
+  await expect(compare.getByRole("rowheader").first()).toBeVisible();
+  await compare.scrollIntoViewIfNeeded();
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: `${SHOTS}/compare-1280-light.png` });
+});
+
+test("the history shows maps as pictures", async ({ page }) => {
+  await page.goto("/#panel=maps");
+  const row = page.getByRole("button", { name: "Open Dam side", exact: true });
+  await expect(row.locator("img.thumbnail")).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/history-1280-light.png` });
+  await row.click();
+  await published(page);
+});
+
+test("an area is saved on the server, taken again, and removed", async ({ page }) => {
+  await page.goto("/#at=31.09,-17.84,12&year=2022");
+  await paste(page, CORNERS);
+  await page.getByLabel("Name").fill("East bank");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("button", { name: "Saved" })).toBeDisabled();
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.getByRole("region", { name: "Saved areas" }).getByRole("button", { name: /^East bank/ }).click();
+  await expect(page.getByLabel("Name")).toHaveValue("East bank");
+  await page.getByRole("button", { name: "Remove East bank" }).click();
+  await expect(page.getByRole("region", { name: "Saved areas" })).toBeHidden();
+});
+
+test("a KML file is read by the server", async ({ page }) => {
+  await page.goto("/#at=31.09,-17.84,12");
+  const ring = "31.09,-17.80 31.12,-17.80 31.12,-17.84 31.09,-17.80";
+  const kml = `<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>${ring}</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></kml>`;
+  await page.locator("input[type=file]").setInputFiles({ name: "south.kml", mimeType: "application/vnd.google-earth.kml+xml", buffer: Buffer.from(kml) });
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+});
+
+for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
+  for (const scheme of ["light", "dark"] as const) {
+    test(`a result looks right and has no violations at ${width} px, ${scheme}`, async ({ page }) => {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.goto(`/#job=${made}&year=2022${scheme === "dark" ? "&palette=safe" : ""}`);
+      await published(page);
+      await expect(page.getByRole("region", { name: "Against the baseline years" })).toContainText("crops");
+      await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+      await page.waitForTimeout(1500);
+      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png` });
+      await page.getByRole("region", { name: "Against the baseline years" }).scrollIntoViewIfNeeded();
+      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png` });
+      await expectAccessible(page);
+      await page.getByRole("button", { name: "All maps" }).click();
+      await expect(page.locator("img.thumbnail").first()).toBeVisible();
+      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png` });
+    });
+  }
+}

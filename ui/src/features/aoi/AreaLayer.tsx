@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import type { Area } from "@/area/geometry";
 import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
+import { paddingOf } from "@/map/padding";
 import { useView } from "@/view/store";
 import { boundsToFit, useAreaState } from "./state";
 
@@ -34,11 +35,4 @@ function addLayers(map: MapLibre): void {
   const line = { type: "line", source: SOURCE, layout: { "line-join": "round" } } as const;
   map.addLayer({ ...line, id: "area-casing", paint: { "line-color": "#ffffff", "line-width": 5, "line-opacity": 0.9 } }, SLOTS.areas);
   map.addLayer({ ...line, id: "area-line", paint: { "line-color": "#16211a", "line-width": 2.2 } }, SLOTS.areas);
-}
-
-/** What panels cover must not cover the area. */
-function paddingOf() {
-  const narrow = window.innerWidth < 720;
-  const sheet = Math.round(window.innerHeight * 0.46);
-  return narrow ? { top: 70, right: 30, bottom: sheet + 90, left: 30 } : { top: 80, right: 270, bottom: 110, left: 430 };
 }

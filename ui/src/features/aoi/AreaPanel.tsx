@@ -1,19 +1,22 @@
 import { useEffect, useRef } from "react";
+import { useConfig } from "@/api/config";
 import { faultOf } from "@/area/validity";
-import { IconButton } from "@/kit/IconButton";
 import { Note } from "@/kit/Note";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
+import { AreaActions, NameField } from "./AreaActions";
 import { Bring } from "./Bring";
 import { Measures } from "./Measures";
-import { takeArea, undoArea, useAreaState } from "./state";
+import { SavedAreas } from "./SavedAreas";
+import { useAreaState } from "./state";
 import { Tools } from "./Tools";
 import { finishEdit } from "./useSketch";
 
 /** Where the map is to be: draw, change or bring an area, and see what it comes to. */
 export function AreaPanel() {
-  const { area, areaName, tool, set } = useView();
+  const { area, tool, set } = useView();
   const { draft, refusal } = useAreaState();
+  const limits = useConfig((config) => config.limits);
   const top = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // It answers a promise in new browsers: an effect must not give that back.
@@ -36,29 +39,14 @@ export function AreaPanel() {
       {area && tool !== "edit" && (
         <>
           <AreaActions />
-          <label className="field">
-            <span>{strings.area.name}</span>
-            <input className="input" value={areaName} maxLength={80} placeholder={strings.area.namePlaceholder} onChange={(event) => set({ areaName: event.target.value })} />
-          </label>
-          <button type="button" className="button button-primary" disabled={faultOf(area) !== undefined} onClick={() => set({ panel: "order", tool: null })}>
+          <NameField />
+          <button type="button" className="button button-primary" disabled={faultOf(area, limits) !== undefined} onClick={() => set({ panel: "order", tool: null })}>
             {strings.area.next}
           </button>
         </>
       )}
       {tool === null && <Bring />}
-    </div>
-  );
-}
-
-function AreaActions() {
-  const { area, set } = useView();
-  const past = useAreaState((state) => state.past);
-  return (
-    <div className="row">
-      <button type="button" className="button grow" onClick={() => set({ tool: "edit" })}>{strings.area.edit}</button>
-      <IconButton icon="view" label={strings.area.zoom} onClick={() => useAreaState.setState({ fit: area })} />
-      <IconButton icon="undo" label={strings.area.undo} disabled={past.length === 0} onClick={undoArea} />
-      <IconButton icon="trash" label={strings.area.clear} onClick={() => takeArea(null)} />
+      {tool === null && <SavedAreas />}
     </div>
   );
 }

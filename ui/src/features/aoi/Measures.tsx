@@ -1,4 +1,5 @@
 import { lazy, Suspense } from "react";
+import { useConfig } from "@/api/config";
 import { hectaresOf, vertexCount, type Area } from "@/area/geometry";
 import { faultOf } from "@/area/validity";
 import { Fact } from "@/kit/Fact";
@@ -11,7 +12,7 @@ const TileCount = lazy(() => import("./TileCount"));
 /** How large an area is, and whether it can be mapped; it changes while drawing. */
 export function Measures({ area, finished }: { readonly area: Area; readonly finished: boolean }) {
   const size = hectaresOf(area);
-  const fault = faultOf(area);
+  const fault = faultOf(area, useConfig((config) => config.limits));
   return (
     <div className="stack">
       <dl className="facts">

@@ -26,7 +26,7 @@ export function takeArea(area: Area | null, options: { readonly fit?: boolean; r
     refusal: null,
     fit: options.fit === true ? area : null,
   }));
-  set({ area, ...(options.name === undefined ? {} : { areaName: options.name }) });
+  set({ area, areaId: null, ...(options.name === undefined ? {} : { areaName: options.name }) });
 }
 
 export function undoArea(): void {
@@ -34,7 +34,7 @@ export function undoArea(): void {
   const before = past.at(-1);
   if (before === undefined) return;
   useAreaState.setState({ past: past.slice(0, -1), refusal: null });
-  useView.getState().set({ area: before, tool: null });
+  useView.getState().set({ area: before, areaId: null, tool: null });
 }
 
 /** The four corners of some bounds. */

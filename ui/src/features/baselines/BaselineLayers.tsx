@@ -26,7 +26,8 @@ export function BaselineLayers() {
     return () => made.remove();
   }, [map, baselines]);
   useEffect(() => {
-    if (map === null || baselines.length === 0 || useView.getState().camera !== null) return;
+    const { camera, job } = useView.getState();
+    if (map === null || baselines.length === 0 || camera !== null || job !== null) return;
     const bounds = baselines.at(-1)?.bounds;
     if (bounds) map.fitBounds([...bounds], { duration: 0, padding: 0 });
   }, [map, baselines]);

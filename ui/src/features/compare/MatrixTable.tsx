@@ -4,6 +4,7 @@ import { useMap } from "@/map/context";
 import { ask } from "@/raster/client";
 import { boundsHectares, type Bounds } from "@/raster/lattice";
 import { hectares, strings } from "@/strings";
+import { Grid } from "./Grid";
 import { changesOf } from "./changes";
 
 interface Props {
@@ -38,6 +39,10 @@ export function MatrixTable({ result, next }: Props) {
           ))}
         </tbody>
       </table>
+      <details>
+        <summary>{strings.compare.matrix}</summary>
+        <Grid before={result.areas} after={next.areas} found={found.data} />
+      </details>
     </div>
   );
 }

@@ -14,6 +14,8 @@ export interface Changes {
   readonly same: number;
   /** The largest first; what stayed is not there. */
   readonly changes: readonly Change[];
+  /** Hectares by both codes, "from to". */
+  readonly cells: ReadonlyMap<string, number>;
 }
 
 /** What a change matrix says; each of its points stands for `hectares / total`. */
@@ -21,13 +23,15 @@ export function changesOf({ counts, total }: Matrix, before: readonly Class[], a
   const each = hectares / total;
   let [same, known] = [0, 0];
   const changes: Change[] = [];
+  const cells = new Map<string, number>();
   for (const from of before) {
     for (const to of after) {
       const points = counts[from.code * 256 + to.code] ?? 0;
       known += points;
+      if (points > 0) cells.set(`${from.code} ${to.code}`, points * each);
       if (from.name === to.name) same += points;
       else if (points > 0) changes.push({ from, to, hectares: points * each });
     }
   }
-  return { same: same / known, changes: changes.toSorted((a, b) => b.hectares - a.hectares) };
+  return { same: same / known, changes: changes.toSorted((a, b) => b.hectares - a.hectares), cells };
 }

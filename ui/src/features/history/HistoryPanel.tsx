@@ -2,6 +2,7 @@ import { useState } from "react";
 import { answered, api, type Schemas } from "@/api/client";
 import { useFetched } from "@/api/useFetched";
 import { Note } from "@/kit/Note";
+import { Trouble } from "@/kit/Trouble";
 import { Segments } from "@/kit/Segments";
 import { strings } from "@/strings";
 import { JobRow } from "./JobRow";
@@ -27,7 +28,7 @@ export function HistoryPanel() {
     <div className="stack">
       <h2>{strings.history.title}</h2>
       <Segments label={strings.history.title} value={filter} options={FILTERS} onChange={setFilter} />
-      {jobs.error && <Note tone="bad" action={<button type="button" className="button" onClick={jobs.again}>{strings.app.retry}</button>}>{strings.app.noApi}</Note>}
+      {jobs.error && <Trouble error={jobs.error} retry={jobs.again} />}
       {jobs.data?.items.length === 0 && <Note tone="plain"><strong>{strings.history.none}.</strong> {strings.history.noneHint}</Note>}
       <ul className="quiet-list">
         {items.map((job) => <li key={job.id}><JobRow job={job} /></li>)}

@@ -1,7 +1,7 @@
 import type { Schemas } from "@/api/client";
 import { day, km2, strings } from "@/strings";
 import { useView } from "@/view/store";
-import { Outline } from "./Outline";
+import { Thumbnail } from "./Thumbnail";
 
 /** One map of the history. */
 export function JobRow({ job }: { readonly job: Schemas["JobView"] }) {
@@ -9,7 +9,7 @@ export function JobRow({ job }: { readonly job: Schemas["JobView"] }) {
   const name = job.name || job.id;
   return (
     <button type="button" className="pick" aria-label={strings.history.open(name)} onClick={() => set({ job: job.id })}>
-      <Outline job={job.id} />
+      <Thumbnail job={job} />
       <span className="grow">
         <strong className="clip" style={{ display: "block" }}>{name}</strong>
         <span className="hint">{day(job.created)} · {km2(job.area_km2)}</span>

@@ -1,9 +1,12 @@
 import type { ExpressionSpecification, GeoJSONSource, Map as MapLibre } from "maplibre-gl";
 import { useEffect, useRef } from "react";
+import type { Schemas } from "@/api/client";
 import { isPublished } from "@/job/follow";
 import { useJob } from "@/job/store";
 import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
+import { paddingOf } from "@/map/padding";
+import { useView } from "@/view/store";
 
 const SOURCE = "tiles";
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
@@ -21,7 +24,7 @@ export function TileLayer() {
   useEffect(() => {
     if (map === null) return;
     addLayers(map);
-    void map.getSource<GeoJSONSource>(SOURCE)?.setData(hidden || tiles === null ? EMPTY : (tiles as unknown as GeoJSON.FeatureCollection));
+    void map.getSource<GeoJSONSource>(SOURCE)?.setData(tiles === null ? EMPTY : shownOf(tiles, hidden));
     for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { phase: properties.phase });
   }, [map, tiles, hidden]);
   useEffect(() => {
@@ -31,7 +34,24 @@ export function TileLayer() {
     }
     told.current = moved;
   }, [map, moved]);
+  useJobCamera(map, job);
   return null;
+}
+
+/** An address that holds a job and no camera shows where the job is. */
+function useJobCamera(map: MapLibre | null, job: Schemas["JobView"] | null): void {
+  const bbox = job?.bbox ?? null;
+  useEffect(() => {
+    if (map === null || bbox === null || useView.getState().camera !== null) return;
+    const [west = 0, south = 0, east = 0, north = 0] = bbox;
+    map.fitBounds([west, south, east, north], { duration: 0, padding: paddingOf(0) });
+  }, [map, bbox]);
+}
+
+/** Once there is a map, only tiles that it lacks. */
+function shownOf({ features }: Schemas["TileCollection"], published: boolean): GeoJSON.FeatureCollection {
+  const shown = published ? features.filter(({ properties }) => properties.phase === "failed") : features;
+  return { type: "FeatureCollection", features: shown as unknown as GeoJSON.Feature[] };
 }
 
 function addLayers(map: MapLibre): void {

@@ -1,2 +1,3 @@
+export { AreaOutline } from "./AreaOutline";
 export { JobPanel } from "./JobPanel";
 export { TileLayer } from "./TileLayer";

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { useFetched } from "@/api/useFetched";
 import { Fact } from "@/kit/Fact";
 import { Note } from "@/kit/Note";
+import { Trouble } from "@/kit/Trouble";
 import { spell } from "@/season/presets";
 import { count, duration, megabytes, strings } from "@/strings";
 import { encodeArea } from "@/view/polyline";
@@ -13,21 +14,21 @@ const SETTLE_MS = 400;
 
 /** What the run takes, beside the button that starts it. */
 export function QuoteCard({ order }: { readonly order: Order }) {
-  const key = [encodeArea(order.area), order.name, spell(order.season), order.model, order.catalog].join(" ");
+  const key = [encodeArea(order.area), order.name, spell(order.season), order.model, order.catalog, JSON.stringify(order.options)].join(" ");
   const quote = useFetched(key, (signal) => fetchQuote(order, signal), SETTLE_MS);
   const [submitting, setSubmitting] = useState(false);
-  const [refused, setRefused] = useState("");
+  const [refused, setRefused] = useState<Error | null>(null);
   const set = useView((view) => view.set);
-  if (quote.error) return <Note tone="bad" action={<button type="button" className="button" onClick={quote.again}>{strings.app.retry}</button>}>{quote.error.message}</Note>;
+  if (quote.error) return <Trouble error={quote.error} retry={quote.again} />;
   if (quote.data === undefined || quote.loading) return <p className="row hint" role="status"><span className="spinner" />{strings.order.quoting}</p>;
   const { id, cost, queue, warnings } = quote.data;
   const submit = async () => {
     setSubmitting(true);
-    setRefused("");
+    setRefused(null);
     try {
       set({ job: (await submitQuote(id)).id, panel: "maps" });
     } catch (error) {
-      setRefused(error instanceof Error ? error.message : strings.app.noApi);
+      setRefused(error instanceof Error ? error : new Error(String(error)));
       setSubmitting(false);
     }
   };
@@ -44,7 +45,7 @@ export function QuoteCard({ order }: { readonly order: Order }) {
       </p>
       <DaysChart days={cost.days} season={order.season} />
       {warnings.map((text) => <Note key={text} tone="warn">{text}</Note>)}
-      {refused !== "" && <Note tone="bad">{refused}</Note>}
+      {refused !== null && <Trouble error={refused} />}
       <button type="button" className="button button-primary" disabled={submitting} onClick={() => void submit()}>
         {submitting ? strings.order.submitting : strings.order.submit}
       </button>

@@ -1,21 +1,27 @@
+import type { Schemas } from "@/api/client";
 import { Note } from "@/kit/Note";
-import { strings } from "@/strings";
+import { percent, strings } from "@/strings";
 
-/** Whether this season looks like those that the model learnt from. */
-export function DriftCard({ drift }: { readonly drift: Readonly<Record<string, unknown>> | null }) {
+type Drift = NonNullable<Schemas["ResultView"]["drift"]>;
+
+/** Whether this season looks like those that the model learnt from, and what has moved. */
+export function DriftCard({ drift }: { readonly drift: Schemas["ResultView"]["drift"] }) {
   if (drift === null) return null;
-  const said = text(drift, "sentence");
   const verdict = text(drift, "verdict");
-  const tone = verdict === "none" || verdict === "usual" || verdict === "" ? "plain" : "warn";
+  const outside = drift["geocrop:drift_outside"];
+  const features = drift["geocrop:drift_features"];
+  const moved = typeof features === "object" && features !== null ? Object.keys(features) : [];
   return (
     <section className="stack stack-tight" aria-label={strings.result.drift}>
       <h3>{strings.result.drift}</h3>
-      <Note tone={tone}>{said || strings.result.driftNone}</Note>
+      <Note tone={verdict === "ok" ? "good" : verdict === "not measured" ? "plain" : "warn"}>{text(drift, "sentence") || strings.result.driftNone}</Note>
+      {typeof outside === "number" && <p className="hint">{strings.result.driftOutside(percent(outside))}</p>}
+      {moved.length > 0 && <p className="hint">{strings.result.driftMoved(moved.slice(0, 6).join(", "), Math.max(0, moved.length - 6))}</p>}
     </section>
   );
 }
 
-function text(drift: Readonly<Record<string, unknown>>, name: string): string {
-  const value = drift[name] ?? drift[`geocrop:drift_${name}`];
+function text(drift: Drift, name: string): string {
+  const value = drift[`geocrop:drift_${name}`];
   return typeof value === "string" ? value : "";
 }

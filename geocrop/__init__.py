@@ -1,0 +1,1 @@
+"""What uses a server of GeoCrop: a client for programs and notebooks, and the command line's `--server`."""

@@ -1,0 +1,38 @@
+import { expect, expectAccessible, paste, SHOTS, test } from "./page";
+
+/** Against a server whose users sign in with an identity provider. */
+test.setTimeout(300_000);
+
+const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.895";
+const KEPT = "6,453 ha";
+
+test("baselines and drawing need no account; signing in, losing the session and signing out keep the area", async ({ page, context }) => {
+  await page.goto("/#at=31.09,-17.84,12&year=2022");
+  await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+  await paste(page, CORNERS);
+  await expect(page.getByText(KEPT)).toBeVisible();
+  await page.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByText("Sign in to order maps")).toBeVisible();
+  await expectAccessible(page);
+  await page.screenshot({ path: `${SHOTS}/signed-out-1280-light.png` });
+
+  await page.getByRole("main").getByRole("button", { name: "Sign in" }).first().click();
+  await expect(page.getByRole("button", { name: "Account" })).toBeVisible();
+  await expect(page).toHaveURL(/aoi=/);
+  await page.getByRole("combobox", { name: "Season" }).selectOption({ label: "Year 2021/22" });
+  await expect(page.getByRole("region", { name: "Quote" })).toContainText("Tiles", { timeout: 200_000 });
+
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Make the map" }).click();
+  await expect(page.getByText("You are signed out")).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/session-over-1280-light.png` });
+  await page.getByText("You are signed out").locator("..").getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("button", { name: "Account" })).toBeVisible();
+  await page.getByRole("button", { name: "Area", exact: true }).click();
+  await expect(page.getByText(KEPT)).toBeVisible();
+
+  await page.getByRole("button", { name: "Account" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.getByRole("main").getByRole("button", { name: "Sign in" })).toBeVisible();
+  await expect(page.getByText(KEPT)).toBeVisible();
+});

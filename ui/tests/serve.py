@@ -1,0 +1,40 @@
+"""`geocrop serve` over what make_data.py made, in a home of its own that ends with it.
+
+`serve.py FOLDER PORT` has TiTiler on PORT + 1, and nobody has to sign in; with `--sign-in` users do, and their identity
+provider is on PORT + 2.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+
+def serve(folder: Path, port: int, *, sign_in: bool) -> int:
+    """Serve until SIGTERM."""
+    with tempfile.TemporaryDirectory(prefix="geocrop-ui-", ignore_cleanup_errors=True) as home:
+        shutil.copytree(folder / "home", home, dirs_exist_ok=True)
+        os.environ["GEOCROP_HOME"] = home
+        if sign_in:
+            os.environ.update(_provided(port + 2))
+        from steps.cli import dispatch  # noqa: PLC0415 - settings are read from here on
+
+        catalog = f"demo={folder / 'land/catalog.json'}"
+        return dispatch(["serve", "--port", str(port), "--tiler-port", str(port + 1), "--catalog", catalog])
+
+
+def _provided(port: int) -> dict[str, str]:
+    from provider import start_provider  # noqa: PLC0415 - lies beside this file
+
+    issuer = start_provider(port)
+    return {
+        "GEOCROP_API_AUTH": "on",
+        "GEOCROP_API_OIDC_ISSUER": issuer,
+        "GEOCROP_API_OIDC_CLIENT_ID": "geocrop",
+        "GEOCROP_API_OIDC_CLIENT_SECRET": "kept by both",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Path(sys.argv[1]).resolve(), int(sys.argv[2]), sign_in="--sign-in" in sys.argv))
