@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from litestar import Litestar, Response, Router, head
+from litestar import Litestar, Router, head
 from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import CacheControlHeader, MutableScopeHeaders
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -53,8 +53,7 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
         },
         exception_handlers=HANDLERS,
         before_request=_look(settings),
-        after_request=_finished(settings),
-        before_send=[_tell_limits],
+        before_send=[_finished(settings)],
         cors_config=_cors(settings),
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/api/"]),
         middleware=[counted],
@@ -147,17 +146,8 @@ def _look(settings: ApiSettings) -> Any:
 _UPLOAD = "/aois/convert"
 
 
-async def _tell_limits(message: Message, scope: Scope) -> None:
-    """How many requests are left, on every answer to somebody who is known."""
-    limits = scope["state"].get(LIMITS)
-    if limits and message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in limits.items():
-            headers.setdefault(name, value)
-
-
 def _finished(settings: ApiSettings) -> Any:
-    """Every answer's last touch: security headers."""
+    """Every answer's last touch: security headers, and how many requests are left to whoever is known."""
     tiler, s3, basemap = settings.tiler_url, settings.s3_public_url, _origin(settings.basemap_url)
     policy = "; ".join(
         (
@@ -182,10 +172,13 @@ def _finished(settings: ApiSettings) -> Any:
     if settings.public_url.startswith("https://"):
         headers["Strict-Transport-Security"] = "max-age=31536000"
 
-    async def finish(response: Response[Any]) -> Response[Any]:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+    always = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def finish(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            limits: dict[str, str] = scope["state"].get(LIMITS, {})
+            told = [(name.lower().encode(), value.encode()) for name, value in limits.items()]
+            message["headers"] = [*message["headers"], *always, *told]
 
     return finish
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.budget import Budget
 from api.clerk import Clerk
 from api.database.driver import Database
 from api.database.sqlite import SqliteDatabase
@@ -27,6 +28,7 @@ class Context:
     engine: Engine
     store: Store
     store_url: str
+    budget: Budget
     hub: Hub
     limiter: Limiter
     oidc: Oidc | None
@@ -43,13 +45,15 @@ def make_context(settings: ApiSettings, shared: Settings) -> Context:
     """As the settings say; opens nothing."""
     database = open_database(settings, shared)
     store_url = settings.store_url(shared.home)
+    store = open_store(store_url, shared)
     return Context(
         settings=settings,
         shared=shared,
         database=database,
         engine=open_engine(settings, shared),
-        store=open_store(store_url, shared),
+        store=store,
         store_url=store_url,
+        budget=Budget(store, store_url, settings),
         hub=Hub(database),
         limiter=Limiter(settings),
         oidc=Oidc(settings) if settings.oidc_issuer else None,
@@ -71,7 +75,8 @@ def open_engine(settings: ApiSettings, shared: Settings) -> Engine:
     if settings.engine == "argo":
         from api.engines.argo import ArgoEngine  # noqa: PLC0415 - the embedded default needs no Kubernetes
 
-        return ArgoEngine(settings.argo_namespace, settings.argo_template, shared)
+        store = settings.store_url(shared.home)
+        return ArgoEngine(settings.argo_namespace, settings.argo_template, shared, store_url=store)
     from api.engines.local import LocalEngine  # noqa: PLC0415
 
     return LocalEngine(Path(shared.home) / "engine", settings.local_jobs)

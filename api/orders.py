@@ -1,19 +1,17 @@
 """From an order to a quote or a job: names looked up, the model pinned, limits kept, the intent written down."""
 
-import asyncio
 import datetime as dt
 import hashlib
-import shutil
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from api.budget import MB_PER_KM2
 from api.clock import now
 from api.context import Context
 from api.database.aois import find_aoi
 from api.database.driver import TakenError
-from api.database.jobs import JobRow, count_active, find_submission, insert_job, jobs_ahead
+from api.database.jobs import JobRow, active_km2, count_active, find_submission, insert_job, jobs_ahead
 from api.database.records import QuoteRow, find_quote, insert_quote
 from api.database.tiles import add_event
 from api.principal import Principal
@@ -26,8 +24,6 @@ from steps import naming
 from steps.model.job import MapOptions, MapRequest, Phase
 
 _QUOTE_HOURS = 24
-_BYTES_PER_PIXEL = 5.0
-"""Of a tile and its share of the map, compressed; about."""
 _MUCH_CLOUD = 0.3
 
 
@@ -293,21 +289,10 @@ def _baseline(context: Context, year: int | None) -> str:
 
 
 async def _check_room(context: Context, pinned: Pinned) -> None:
-    """Raises a 409 where a folder store has no room for the map."""
-    if context.store_url.startswith("s3://"):
-        return
-    needed = pinned.tiles * pinned.request.options.tile_size**2 * _BYTES_PER_PIXEL / 1e6
-    free = await asyncio.to_thread(_free_mb, Path(context.store_url))
-    if needed + context.settings.disk_reserve_mb > free:
-        raise ProblemError(
-            409, f"the map takes about {needed:,.0f} MB, {free:,.0f} MB are free", "delete maps, or draw a smaller area"
-        )
-
-
-def _free_mb(folder: Path) -> float:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free / 1e6
+    """Raises a 409 where the store has no room for the map."""
+    async with context.database.read() as connection:
+        promised = await active_km2(connection) * MB_PER_KM2
+    await context.budget.check(pinned.area_km2 * MB_PER_KM2, promised)
 
 
 def _model_name(request: MapRequest) -> ModelName:

@@ -6,7 +6,6 @@ import math
 import posixpath
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -17,7 +16,7 @@ from api.problems import ProblemError
 from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
 from api.secrets import signature
 from steps import naming
-from steps.counterparts import counterpart
+from steps.counterparts import counterpart, safe_colours
 from steps.model.job import Phase
 from steps.s3 import presigned
 from steps.store import MissingObject
@@ -134,7 +133,7 @@ def thumbnail(context: Context, job: JobRow) -> str:
 
 def _signed(context: Context, path: str, expires: dt.datetime) -> str:
     until = str(int(expires.timestamp()))
-    return urlencode({"expires": until, "signature": signature(context.tiler_secret, path, until)})
+    return f"expires={until}&signature={signature(context.tiler_secret, path, until)}"  # both safe in an address
 
 
 def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:
@@ -142,11 +141,13 @@ def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:
     hectares = {int(code): float(area) for code, area in properties["geocrop:areas_ha"].items()}
     total = sum(hectares.values()) or 1.0
     assessed = _assessed(assessment)
+    safe = safe_colours({code: one["name"] for code, one in classes.items()})
     return [
         ClassArea(
             code=code,
             name=one["name"],
             colour=one["colour"],
+            safe_colour=safe[code],
             hectares=hectares.get(code, 0.0),
             share=round(hectares.get(code, 0.0) / total, 6),
             counterpart=counterpart(one["name"]),

@@ -64,6 +64,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs that the local engine runs at once."""
     disk_reserve_mb: int = 1_000
     """Free space that no job may take from a folder store."""
+    store_budget_mb: int = 0
+    """Space that maps and tiles may take in an S3 store; 0: as much as there is."""
     argo_namespace: str = "geocrop"
     argo_template: str = "map-aoi"
     link_hours: float = 12.0

@@ -260,6 +260,8 @@ async def search(
     features = [_linked(context, msgspec.json.decode(text), expires) for _, _, text in shown]
     here = f"{_root(context)}/{path}"
     links = [_link("self", here, "application/geo+json"), _link("root", _root(context))]
+    if path.endswith("/items"):
+        links.append(_link("collection", here.removesuffix("/items")))
     if len(found) > query.limit:
         links.append(_next(here, str(shown[-1][0]), asked))
     return {

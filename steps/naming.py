@@ -59,6 +59,11 @@ def workflow_key(job: str) -> str:
     return f"plans/{job}/workflow.json"
 
 
+def workflow_logs(workflow: str) -> str:
+    """Where Argo archives what the pods of a workflow said: POD/main.log below it."""
+    return f"workflows/{workflow}/"
+
+
 def tile_raster_key(grid: TileGrid, tile: TileId, key: str) -> str:
     return f"tiles/{grid.id}/{tile}/{key}.tif"
 

@@ -148,6 +148,13 @@ class S3Store:
             listed = [(str(one.object_name), one.last_modified) for one in found if not one.is_dir]
         return (Entry(name.removeprefix(start), when) for name, when in sorted(listed))
 
+    def total(self, prefix: str) -> int:
+        """See Store. Page by page, so that millions of objects take no memory."""
+        start = f"{self._prefix}/" if self._prefix else ""
+        with self._translated(checked_prefix(prefix)):
+            found = self._client.list_objects(bucket_name=self._bucket, prefix=start + prefix, recursive=True)
+            return sum(one.size or 0 for one in found)
+
     def delete(self, key: str) -> None:
         """See Store."""
         with self._translated(key):

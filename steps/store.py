@@ -75,6 +75,9 @@ class Store(Protocol):
     def entries(self, prefix: str) -> Iterator[Entry]:
         """As `list`, with when each was written."""
 
+    def total(self, prefix: str) -> int:
+        """Bytes of all objects whose keys start with a prefix."""
+
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
 
@@ -162,6 +165,14 @@ class FolderStore:
         for key in self.list(prefix):
             with contextlib.suppress(FileNotFoundError):
                 yield Entry(key, dt.datetime.fromtimestamp((self._folder / key).stat().st_mtime, dt.UTC))
+
+    def total(self, prefix: str) -> int:
+        """See Store."""
+        found = 0
+        for key in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                found += (self._folder / key).stat().st_size
+        return found
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -303,6 +314,10 @@ class MemoryStore:
     def entries(self, prefix: str) -> Iterator[Entry]:
         """See Store."""
         return (Entry(key, self._written[key]) for key in self.list(prefix))
+
+    def total(self, prefix: str) -> int:
+        """See Store."""
+        return sum(len(self._objects[key]) for key in self.list(prefix))
 
     def delete(self, key: str) -> None:
         """See Store."""

@@ -114,9 +114,9 @@ def any_context(home: Path, *, engine: Engine | None = None, database: Any = Non
 
 
 @contextlib.contextmanager
-def live_api(context: Context) -> Iterator[str]:
+def live_api(context: Context, port: int = 0) -> Iterator[str]:
     """A replica on a port of its own, in a thread, with its reconciler at work; its address."""
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     started, loop = threading.Event(), asyncio.new_event_loop()
     server = Server(make_app(context), port=port, interface=Interfaces.ASGI, log_enabled=False)
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import ipaddress
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from steps.settings import settings
 
 _PAGE = Path(__file__).parents[2] / "ui" / "dist"
 _AGAIN_SECONDS = 1.0
+_MOST_CONNECTIONS = 4096
+"""At once: every page that follows a job holds one."""
 _log = structlog.get_logger()
 
 
@@ -65,7 +68,16 @@ async def serve(arguments: argparse.Namespace, chosen: ApiSettings) -> int:
     """The API in this process, TiTiler in one of its own, until SIGTERM or SIGINT."""
     page = Path(arguments.page) if arguments.page else _PAGE
     app = make_app(make_context(chosen, settings()), page if page.is_dir() else None)
-    server = Server(app, address=arguments.host, port=arguments.port, interface=Interfaces.ASGI, log_access=False)
+    server = Server(
+        app,
+        address=arguments.host,
+        port=arguments.port,
+        interface=Interfaces.ASGI,
+        log_access=False,
+        backlog=_MOST_CONNECTIONS,
+        backpressure=_MOST_CONNECTIONS,
+    )
+    _allow_files(2 * _MOST_CONNECTIONS)
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, server.stop)
@@ -78,6 +90,14 @@ async def serve(arguments: argparse.Namespace, chosen: ApiSettings) -> int:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
     return 0
+
+
+def _allow_files(count: int) -> None:
+    """As many open files as connections need, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _watch_tiler(arguments: argparse.Namespace, chosen: ApiSettings) -> None:

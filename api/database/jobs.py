@@ -244,6 +244,15 @@ async def count_active(connection: Connection, owner: str) -> int:
     return 0 if row is None else int(row["n"])
 
 
+async def active_km2(connection: Connection) -> float:
+    """Area that active jobs have yet to map, everyone's."""
+    row = await connection.one(
+        "select coalesce(sum(area_km2 * case when total > 0 then 1.0 - 1.0 * (succeeded + failed) / total else 1.0 end)"
+        ", 0.0) as km2 from jobs where phase in ('queued', 'running') and wanted <> 'delete'"
+    )
+    return 0.0 if row is None else float(row["km2"])
+
+
 async def jobs_ahead(connection: Connection, number: int | None) -> list[JobRow]:
     """Active jobs older than one, or all of them."""
     before = "" if number is None else "and n < :number"

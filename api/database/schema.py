@@ -74,6 +74,7 @@ _SECOND = (
     "create index objects_by_job on objects (job)",
     "create table orphans (key text primary key)",
 )
+_THIRD = ("create index jobs_by_wanted on jobs (wanted) where wanted <> 'run'",)
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
     "sqlite": (
         (
@@ -82,6 +83,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
             "create trigger jobs_unplaced after delete on jobs begin delete from jobs_box where n = old.n; end",
             "create trigger aois_unplaced after delete on aois begin delete from aois_box where n = old.n; end",
         ),
+        (),
         (),
     ),
     "postgis": (
@@ -92,11 +94,12 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
             "create index aois_by_shape on aois using gist (shape)",
         ),
         (),
+        (),
     ),
 }
 
 
 def migrations(dialect: Dialect) -> list[tuple[str, ...]]:
     """Statements by version, the first version first."""
-    common = [tuple(text.format_map(_TYPES[dialect]) for text in version) for version in (_FIRST, _SECOND)]
+    common = [tuple(text.format_map(_TYPES[dialect]) for text in version) for version in (_FIRST, _SECOND, _THIRD)]
     return [mine + theirs for mine, theirs in zip(common, _PLACES[dialect], strict=True)]

@@ -19,6 +19,7 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
+from api.engines.pod_logs import archived, spoken
 from api.engines.protocol import Sighting, Synced, Work
 from api.schemas import LogLine
 from steps import naming
@@ -57,9 +58,11 @@ class ArgoEngine:
         shared: Settings,
         config: KubeConfig | None = None,
         watch_seconds: int = _WATCH_SECONDS,
+        store_url: str = "",
     ) -> None:
+        """`store_url`: where Argo archives logs."""
         self._namespace, self._template, self._shared = namespace, template, shared
-        self._config, self._watch_seconds = config, watch_seconds
+        self._config, self._watch_seconds, self._store_url = config, watch_seconds, store_url
         self._opened: AsyncClient | None = None
 
     @property
@@ -165,19 +168,40 @@ class ArgoEngine:
         return str(((workflow.get("spec") or {}).get("workflowTemplateRef") or {}).get("name", ""))
 
     async def logs(self, name: str, tile: str, *, follow: bool) -> AsyncIterator[LogLine]:
-        """See Engine. Pods that are gone have no log here; Argo archives theirs to the store."""
+        """See Engine. Pods that are gone are read from the archive in the store."""
+        there = set(await self._pods(name))
+        if self._store_url:
+            store = open_store(self._store_url, self._shared)
+            async for line in archived(store, name, there):
+                if not tile or line.tile == tile:
+                    yield line
+        spoke = spoken(
+            lambda: self._pods(name),
+            lambda pod: self._said(pod, follow=follow),
+            lambda: self._is_over(name),
+            follow=follow,
+        )
+        async for line in spoke:
+            if not tile or line.tile == tile:
+                yield line
+
+    async def _pods(self, name: str) -> list[str]:
+        labels: dict[str, Any] = {"workflows.argoproj.io/workflow": name}
         with _translated():
-            labels: dict[str, Any] = {"workflows.argoproj.io/workflow": name}
             found = self._client.list(Pod, namespace=self._namespace, labels=labels)
-            pods = [pod.metadata.name async for pod in found if pod.metadata]
-        for pod in pods:
-            try:
-                async for text in self._client.log(str(pod), container="main", follow=follow):
-                    line = _log_line(text)
-                    if line is not None and (not tile or line.tile == tile):
-                        yield line
-            except httpx2.HTTPError:
-                continue
+            return [str(pod.metadata.name) async for pod in found if pod.metadata]
+
+    async def _said(self, pod: str, *, follow: bool) -> AsyncIterator[str]:
+        """Nothing of a pod that has not begun, or is gone by now."""
+        with contextlib.suppress(httpx2.HTTPError):
+            async for text in self._client.log(pod, container="main", follow=follow):
+                yield text
+
+    async def _is_over(self, name: str) -> bool:
+        over = True
+        with _translated(missing_is_fine=True):
+            over = _phase(await self._client.get(Workflow, name)) not in {Phase.QUEUED, Phase.RUNNING}
+        return over  # noqa: RET504 - one that is not there is over, too
 
 
 def _shown(request: MapRequest) -> dict[str, str]:
@@ -222,21 +246,6 @@ def _phase(workflow: Any) -> Phase:
     phase = _PHASES.get((workflow.get("status") or {}).get("phase", ""), Phase.QUEUED)
     stopped = (workflow.get("spec") or {}).get("shutdown") in {"Stop", "Terminate"}
     return Phase.CANCELLED if phase is Phase.FAILED and stopped else phase
-
-
-def _log_line(text: str) -> LogLine | None:
-    """A JSON line of the steps' log; the executor's own lines are left out."""
-    try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
-    return LogLine(
-        time=str(fields.pop("timestamp", "")),
-        level=str(fields.pop("level", "info")),
-        event=str(fields.pop("event", "")),
-        tile=str(fields.pop("tile", "")),
-        fields=fields,
-    )
 
 
 @contextlib.contextmanager

@@ -61,10 +61,10 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[JobView]:
     """202 with the queued job; 200 with the same job when it was submitted before under the same Idempotency-Key."""
-    quota = context.limiter.take("submission", submitter.owner)
+    context.limiter.take("submission", submitter.owner)
     job, new = await orders.submit(context, submitter, data, idempotency_key)
     async with context.database.read() as connection:
-        quota |= orders.quota_headers(context, await count_active(connection, job.owner))
+        quota = orders.quota_headers(context, await count_active(connection, job.owner))
     view = await service.view(context, job)
     headers = {"Location": view.links.self, **quota}
     return Response(view, status_code=202 if new else 200, headers=headers)

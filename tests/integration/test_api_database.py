@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from api.database import access, aois, jobs, records, schema, tiles
-from api.database.driver import Database, TakenError
+from api.database.driver import Database, Placed, TakenError
 from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
 from steps.model.job import Phase
@@ -329,12 +329,26 @@ async def test_migration_from_the_previous_version(
     await after.close()
 
 
-@pytest.mark.parametrize("database", ["postgis"], indirect=True)
-async def test_boxes_are_found_by_the_spatial_index(database: PostgisDatabase) -> None:
-    """Not by looking at every job."""
+@pytest.mark.parametrize("table", ["jobs", "aois"])
+async def test_boxes_are_found_by_the_spatial_index(database: Database, table: Placed) -> None:
+    """Not by looking at every row, on either database."""
     await _insert(database, *(any_job(id=f"j{n}", west=n / 10, east=n / 10 + 0.01) for n in range(400)))
-    async with database.read() as connection:
-        await connection.run("analyze jobs")
-        condition, values = connection.overlaps("jobs", (0.0, -18.0, 0.05, -17.0))
-        plan = await connection.all(f"explain select id from jobs where {condition}", **values)  # noqa: S608
-    assert "jobs_by_shape" in str(plan)
+    async with database.write() as connection:
+        for number in range(400):
+            aoi = aois.AoiRow(
+                id=f"a{number}", owner="ann", name="any", area_km2=1.0, created=NOW, west=number / 10, south=-18.0,
+                east=number / 10 + 0.01, north=-17.9, body=_square(number / 10),
+            )  # fmt: skip
+            await aois.insert_aoi(connection, aoi)
+        await connection.run("analyze")
+        condition, values = connection.overlaps(table, (0.0, -18.0, 0.05, -17.0))
+        explain = "explain query plan" if isinstance(database, SqliteDatabase) else "explain"
+        plan = str(await connection.all(f"{explain} select id from {table} where {condition}", **values))  # noqa: S608
+    assert f"{table}_box" in plan or f"{table}_by_shape" in plan
+    assert f"SCAN {table} " not in plan
+    assert f"Seq Scan on {table}" not in plan
+
+
+def _square(west: float) -> str:
+    ring = [[west, -18.0], [west + 0.01, -18.0], [west + 0.01, -17.9], [west, -18.0]]
+    return msgspec.json.encode({"type": "Polygon", "coordinates": [ring]}).decode()

@@ -43,7 +43,7 @@ def test_the_database_is_stopped_and_started(tmp_path: Path) -> None:
     """Not ready, yet alive; changes are refused with 503 and Retry-After, and what was kept is there afterwards."""
     engine = FakeEngine()
     with postgres_server() as server:
-        database = PostgisDatabase(server.create("any"), size=4)
+        database = PostgisDatabase(server.create("farms"), size=4)
         with live_api(any_context(tmp_path, database=database, engine=engine)) as url:
             job = submit(url).json()["id"]
             until(lambda: engine.starts)

@@ -34,6 +34,7 @@ from api.database.sqlite import SqliteDatabase
 from api.secrets import digest_of
 from steps.model import job as model
 from tests.api_server import any_context, live_api
+from tests.s3_server import free_ports
 
 pytestmark = pytest.mark.xdist_group("postgres")
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -80,9 +81,11 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp("live")
     url = request.getfixturevalue("postgres").create(f"s{uuid.uuid4().hex[:8]}") if request.param == "postgis" else ""
     unlimited = {"requests_per_minute": 10**9, "submissions_per_minute": 10**9, "max_active_jobs": 10**6}
-    context = any_context(home, auth="on", database=_database(url, home), **unlimited)
+    (port,) = free_ports(1)
+    public = f"http://127.0.0.1:{port}"
+    context = any_context(home, auth="on", public_url=public, database=_database(url, home), **unlimited)
     asyncio.run(_fill(_database(url, home)))
-    with live_api(context) as address:
+    with live_api(context, port) as address:
         ids = {"job": "any-job", "aoi": "any-aoi", "quote": "any-quote", "collection": "maps", "item": "any-job"}
         yield Live(address, context, ids)
 

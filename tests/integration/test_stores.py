@@ -51,6 +51,7 @@ def test_what_was_put_is_there(store: Store, tmp_path: Path) -> None:
         assert path.read_bytes() == b"from a file"
         assert path.suffix == ".tif"
     assert list(store.list("")) == ["maps/any job/item.json", "tiles/32736-10/r1c2/ab.tif"]
+    assert (store.total("tiles/"), store.total("")) == (11, 13)
 
 
 def test_an_empty_object_is_an_object(store: Store, tmp_path: Path) -> None:
