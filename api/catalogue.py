@@ -8,6 +8,7 @@ import msgspec
 from api.context import Context
 from api.schemas import BaselineView, CatalogView, ClassView, ModelView, TileJson
 from api.settings import pairs
+from steps.counterparts import safe_colours
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import ClassDef, ModelCard
 from steps.model.registry import RegisteredModel
@@ -49,7 +50,8 @@ def catalogs(context: Context) -> list[CatalogView]:
 
 def classes(entries: tuple[ClassDef, ...]) -> list[ClassView]:
     """A legend."""
-    return [ClassView(code=one.code, name=one.name, colour=one.colour) for one in entries]
+    safe = safe_colours({one.code: one.name for one in entries})
+    return [ClassView(code=one.code, name=one.name, colour=one.colour, safe_colour=safe[one.code]) for one in entries]
 
 
 def _model(answer: dict[str, Any]) -> ModelView:

@@ -16,7 +16,7 @@ from api.problems import ProblemError
 from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
 from api.secrets import signature
 from steps import naming
-from steps.counterparts import counterpart
+from steps.counterparts import counterpart, safe_colours
 from steps.model.job import Phase
 from steps.s3 import presigned
 from steps.store import MissingObject
@@ -141,11 +141,13 @@ def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:
     hectares = {int(code): float(area) for code, area in properties["geocrop:areas_ha"].items()}
     total = sum(hectares.values()) or 1.0
     assessed = _assessed(assessment)
+    safe = safe_colours({code: one["name"] for code, one in classes.items()})
     return [
         ClassArea(
             code=code,
             name=one["name"],
             colour=one["colour"],
+            safe_colour=safe[code],
             hectares=hectares.get(code, 0.0),
             share=round(hectares.get(code, 0.0) / total, 6),
             counterpart=counterpart(one["name"]),

@@ -298,6 +298,8 @@ class ClassArea(msgspec.Struct, frozen=True, kw_only=True):
     """Six hex digits."""
     hectares: float
     """Counted in the map."""
+    safe_colour: str
+    """Six hex digits, told apart by all kinds of colour vision."""
     share: float
     counterpart: int | None = None
     """Dynamic World's code of the same cover; null where its name says none."""
@@ -368,6 +370,8 @@ class ClassView(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     name: str
     colour: str
+    safe_colour: str
+    """Told apart by all kinds of colour vision."""
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):

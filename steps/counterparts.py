@@ -1,9 +1,11 @@
-"""Which class of Dynamic World the name of a class means. Pure."""
+"""Which class of Dynamic World the name of a class means, and the safe colours that follow. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from steps.legend import DYNAMIC_WORLD
+from steps.palette import SAFE_DYNAMIC_WORLD, SAFE_OTHERS
 
 _STEMS: dict[str, str] = {
     "water": "water river lake reservoir pond ocean sea dam",
@@ -47,3 +49,19 @@ def _begins(word: str, stems: Sequence[str]) -> bool:
     return any(
         word.startswith(stem) and (len(stem) >= _FREE_STEM or word.removeprefix(stem) in _ENDINGS) for stem in stems
     )
+
+
+_CROPS = 4
+
+
+def safe_colours(names: Mapping[int, str]) -> dict[int, str]:
+    """Colours that all kinds of colour vision tell apart, by code, for class names by code.
+
+    A class that is the only one of its cover has the cover's colour, so that water is water beside the baseline;
+    crops and all others have colours of their own.
+    """
+    meant = {code: counterpart(name) for code, name in names.items()}
+    alone = {cover for cover, times in Counter(meant.values()).items() if times == 1} - {_CROPS, None}
+    others = [code for code in sorted(names) if meant[code] not in alone]
+    own = {code: SAFE_OTHERS[n % len(SAFE_OTHERS)] for n, code in enumerate(others)}
+    return own | {code: SAFE_DYNAMIC_WORLD[dw] for code, dw in meant.items() if dw is not None and dw in alone}

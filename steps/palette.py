@@ -21,11 +21,10 @@ SAFE_DYNAMIC_WORLD = (
     "0072b2", "00543c", "6fbf97", "a98fc9", "e69f00", "f0e442", "b3261e", "8c8c8c", "e8e6f2",
 )  # fmt: skip
 """Dynamic World's classes, by code, apart in lightness too (after Okabe and Ito); the web page has the same."""
-SAFE_CLASSES = (
-    "e69f00", "b8d94a", "882255", "f7e08a", "44aa99", "0b5d3b", "0072b2", "d55e00", "9a9a9a", "cc79a7", "332288",
-    "999933",
+SAFE_OTHERS = (
+    "e69f00", "f7e08a", "882255", "b8d94a", "cc79a7", "56b4e9", "d55e00", "44aa99", "332288", "999933",
 )  # fmt: skip
-"""For other legends, by code modulo their number (Okabe and Ito, Tol's muted); the web page has the same."""
+"""For crops, and for classes that are no cover of Dynamic World's, in order (Okabe and Ito, Tol's muted)."""
 EXTRA_COLOUR = "888888"
 """Where a colour is none."""
 

@@ -5,10 +5,12 @@
                                                also as a small `preview.png`
     /files/{key}                               an object as it is, signed; GET, HEAD and ranges
 
-Each of the first two has TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`. `palette` puts classes
-in colours that all kinds of colour vision tell apart: `safe` Dynamic World's, `distinct` those of other legends.
+Each of the first two has TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`; with `palette=safe`
+classes have colours that all kinds of colour vision tell apart.
 """
 
+import functools
+import json
 import posixpath
 import time
 from typing import Annotated, Any, Literal
@@ -22,6 +24,7 @@ from titiler.core.factory import TilerFactory
 
 from api.secrets import same, signature
 from steps import naming
+from steps.counterparts import safe_colours
 from steps.errors import GeoCropError, TryAgainError
 from steps.model.job import REASON_CODES
 from steps.palette import (
@@ -29,7 +32,6 @@ from steps.palette import (
     CONFIDENCE_RAMP,
     DISAGREEMENT_COLOURS,
     REASON_COLOURS,
-    SAFE_CLASSES,
     SAFE_DYNAMIC_WORLD,
     ramp_colour,
     rgb,
@@ -44,7 +46,7 @@ _LARGEST = 1024
 _LARGEST_PREVIEW = 256
 _NOT_THERE = ("does not exist", "no such file", "not recognized as being in a supported", "404", "nosuchkey")
 _CLASSES = {"map", "generalised"}
-Palette = Literal["official", "safe", "distinct"]
+Palette = Literal["official", "safe"]
 Colours = dict[int, tuple[int, int, int, int]]
 
 
@@ -95,7 +97,7 @@ def _add_baselines(app: FastAPI, store: Store) -> None:
         return raster_path(store, naming.baseline_key(year))
 
     prefix = "/baselines/{year}"
-    app.include_router(_factory(prefix, path, class_colours).router, prefix=prefix, tags=["baselines"])
+    app.include_router(_factory(prefix, path, _baseline_colours).router, prefix=prefix, tags=["baselines"])
 
 
 def _add_maps(app: FastAPI, store: Store, secret: str) -> None:
@@ -104,8 +106,12 @@ def _add_maps(app: FastAPI, store: Store, secret: str) -> None:
             raise HTTPException(404, f"a map has no layer {layer[:40]}")
         return raster_path(store, naming.map_key(job, f"{layer}.tif"))
 
-    def colours(layer: str, palette: Palette = "official") -> Colours | None:
-        return class_colours(palette) if layer in _CLASSES else layer_colours(layer)
+    @functools.lru_cache(maxsize=256)
+    def safe(job: str, _version: str) -> Colours:
+        return _safe_map_colours(store, job)
+
+    def colours(job: str, layer: str, version: str, palette: Palette = "official") -> Colours | None:
+        return safe(job, version) if layer in _CLASSES and palette == "safe" else layer_colours(layer)
 
     prefix = "/maps/{job}/{layer}/{version}"
     factory = _factory(prefix, path, colours, preview=True)
@@ -142,13 +148,18 @@ def _add_files(app: FastAPI, store: Store, secret: str) -> None:
             return FileResponse(path, filename=name, headers={"Cache-Control": "private, max-age=300"})
 
 
-def class_colours(palette: Palette = "official") -> Colours | None:
-    """The colour of each class code in a palette; None for the file's own."""
-    if palette == "official":
-        return None
-    if palette == "safe":
-        return {code: (*rgb(colour), 255) for code, colour in enumerate(SAFE_DYNAMIC_WORLD)}
-    return {code: (*rgb(SAFE_CLASSES[code % len(SAFE_CLASSES)]), 255) for code in range(255)}
+def _baseline_colours(palette: Palette = "official") -> Colours | None:
+    return _opaque(dict(enumerate(SAFE_DYNAMIC_WORLD))) if palette == "safe" else None
+
+
+def _safe_map_colours(store: Store, job: str) -> Colours:
+    """Of the classes that a map's item names."""
+    item = json.loads(store.get_bytes(naming.item_key(job)))
+    return _opaque(safe_colours({one["code"]: one["name"] for one in item["properties"]["geocrop:classes"]}))
+
+
+def _opaque(colours: dict[int, str]) -> Colours:
+    return {value: (*rgb(colour), 255) for value, colour in colours.items()}
 
 
 def layer_colours(layer: str) -> Colours | None:

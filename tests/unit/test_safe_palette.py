@@ -1,5 +1,6 @@
 """Colours for all kinds of colour vision: the same in tiles and on the page; and thumbnails."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from starlette.testclient import TestClient
 
 from api.secrets import signature
 from steps import naming
-from steps.palette import SAFE_CLASSES, SAFE_DYNAMIC_WORLD, rgb
+from steps.counterparts import safe_colours
+from steps.palette import SAFE_DYNAMIC_WORLD, SAFE_OTHERS, rgb
 from steps.settings import Settings
 from steps.store import open_store
 from tiler.app import make_tiler
@@ -42,6 +44,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
         ) as target:  # fmt: skip
             target.write(np.full((1, 256, 256), CODE, np.uint8))
             target.write_colormap(1, {CODE: (1, 2, 3, 255)})
+    item = {"properties": {"geocrop:classes": [{"code": CODE, "name": "lake", "colour": "010203"}]}}
+    (folder / naming.item_key(JOB)).write_text(json.dumps(item))
     return TestClient(make_tiler(open_store(str(folder), Settings(home=folder)), SECRET), raise_server_exceptions=False)
 
 
@@ -55,9 +59,9 @@ def colour(body: bytes) -> tuple[int, ...]:
         return tuple(int(band) for band in picture.read()[:3, picture.height // 2, picture.width // 2])
 
 
-@pytest.mark.parametrize(("palette", "expected"), [("official", (1, 2, 3)), ("distinct", rgb(SAFE_CLASSES[CODE]))])
+@pytest.mark.parametrize(("palette", "expected"), [("official", (1, 2, 3)), ("safe", rgb(SAFE_DYNAMIC_WORLD[0]))])
 def test_a_map_is_drawn_in_the_palette_asked_for(client, palette, expected):
-    """The file's own colours, or those of its code."""
+    """The file's own colours, or those that follow from its class's name: here a lake."""
     answer = client.get(f"/maps/{JOB}/map/v1/tiles/WebMercatorQuad/2/1/1.png?{signed(palette=palette)}")
     assert colour(answer.content) == expected
 
@@ -82,10 +86,13 @@ def test_a_thumbnail_is_small_and_says_how_small(client):
     assert client.get(f"{root}?{signed(max_size='4096')}").status_code == 400
 
 
-@pytest.mark.parametrize(("name", "ours"), [("SAFE", SAFE_DYNAMIC_WORLD), ("SAFE_OTHERS", SAFE_CLASSES)])
-def test_the_page_has_the_same_colours(name, ours):
+def test_the_page_has_the_same_colours_of_dynamic_world():
     """Whether the browser or TiTiler draws a tile makes no difference."""
-    text = PAGE.read_text(encoding="utf-8")
-    block = re.search(rf"const {name}: readonly string\[\] = \[(.*?)\];", text, re.DOTALL)
-    assert block is not None
-    assert tuple(re.findall(r'"([0-9a-f]{6})"', block[1])) == ours
+    assert tuple(re.findall(r'safe_colour: "([0-9a-f]{6})"', PAGE.read_text(encoding="utf-8"))) == SAFE_DYNAMIC_WORLD
+
+
+def test_a_class_alone_of_its_cover_has_the_colour_of_the_baseline():
+    """Crops, classes that share a cover, and those of none have colours of their own."""
+    found = safe_colours({1: "maize", 2: "soya", 3: "forest", 4: "water", 5: "dense forest", 6: "town", 7: "any"})
+    assert (found[4], found[6]) == (SAFE_DYNAMIC_WORLD[0], SAFE_DYNAMIC_WORLD[6])
+    assert [found[code] for code in (1, 2, 3, 5, 7)] == list(SAFE_OTHERS[:5])

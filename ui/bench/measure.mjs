@@ -56,6 +56,7 @@ async function liveTiles(browser) {
   await tab.getByRole("progressbar").waitFor();
   await pause(6000);
   const session = await tab.context().newCDPSession(tab);
+  await session.send("Performance.setTimeDomain", { timeDomain: "threadTicks" }).catch(() => undefined); // its own time, whatever else runs
   await session.send("Performance.enable");
   const busy = async () => {
     const { metrics } = await session.send("Performance.getMetrics");

@@ -853,6 +853,7 @@ export interface components {
                 number
             ] | null;
             name: string;
+            safe_colour: string;
             share: number;
         };
         /** ClassView */
@@ -860,6 +861,7 @@ export interface components {
             code: number;
             colour: string;
             name: string;
+            safe_colour: string;
         };
         /** Configuration */
         Configuration: {

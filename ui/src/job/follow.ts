@@ -5,7 +5,7 @@ import { fromGeoJson } from "@/area/parse";
 export type Tile = Schemas["TileProperties"];
 
 export interface Follower {
-  readonly onTiles: (tiles: readonly Tile[]) => void;
+  readonly onTiles: (event: Schemas["TilesEvent"]) => void;
   /** Something else than tiles changed: ask for the job again. */
   readonly onChange: () => void;
   /** Tiles were laid out anew: ask for them again. */
@@ -30,7 +30,7 @@ export function followJob(job: string, after: number, follower: Follower): () =>
       follower.onChange();
       timer = setTimeout(connect, AGAIN_MS);
     };
-    listen(source, "tiles", (data) => follower.onTiles((data as Schemas["TilesEvent"]).tiles));
+    listen(source, "tiles", (data) => follower.onTiles(data as Schemas["TilesEvent"]));
     listen(source, "planned", follower.onPlanned);
     listen(source, "phase", follower.onChange);
   };

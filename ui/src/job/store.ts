@@ -9,8 +9,12 @@ interface JobState {
   /** Of the job; null until known. */
   readonly area: Area | null;
   readonly tiles: Schemas["TileCollection"] | null;
-  /** What became of tiles since `tiles` was fetched. */
-  readonly moved: ReadonlyMap<string, Tile>;
+  /** What became of tiles since `tiles` was fetched; one map that grows, since a copy of thousands for each event costs. */
+  readonly moved: Map<string, Tile>;
+  /** The tiles of the event heard last. */
+  readonly fresh: readonly Tile[];
+  /** As the event heard last says; null before one was heard. */
+  readonly counts: Schemas["TileCounts"] | null;
   /** The tile clicked last, whose log is shown. */
   readonly tile: string | null;
   readonly result: Schemas["ResultView"] | null;
@@ -18,7 +22,7 @@ interface JobState {
   readonly error: Error | null;
 }
 
-const NOTHING: JobState = { job: null, area: null, tiles: null, moved: new Map(), tile: null, result: null, connected: true, error: null };
+const NOTHING: JobState = { job: null, area: null, tiles: null, moved: new Map(), fresh: [], counts: null, tile: null, result: null, connected: true, error: null };
 const AGAIN_MS = 2_500;
 /** Before its addresses stop working, a result is asked for anew. */
 const EARLY_MS = 60_000;
@@ -37,7 +41,7 @@ export function followAgain(): void {
 export function watchJob(id: string): () => void {
   const leaving = new AbortController();
   const watch = new Watch(id, leaving.signal);
-  useJob.setState(NOTHING);
+  useJob.setState({ ...NOTHING, moved: new Map() });
   begin = () => watch.begin();
   watch.begin();
   return () => {
@@ -74,7 +78,11 @@ class Watch {
     void this.#bringArea();
     if (this.signal.aborted || isOver(job.phase)) return;
     this.#stop = followJob(this.id, event, {
-      onTiles: (tiles) => useJob.setState(({ moved }) => ({ moved: withMoved(moved, tiles) })),
+      onTiles: ({ tiles: fresh, counts }) => {
+        const { moved } = useJob.getState();
+        for (const one of fresh) moved.set(one.tile, one);
+        useJob.setState({ fresh, counts });
+      },
       onChange: () => void this.#refresh().catch((error: unknown) => this.#fail(error)),
       onPlanned: () => void this.#lay().then(() => this.#refresh()).catch((error: unknown) => this.#fail(error)),
       onConnected: (connected) => useJob.setState({ connected }),
@@ -91,7 +99,7 @@ class Watch {
 
   async #lay(): Promise<number> {
     const tiles = await fetchTiles(this.id, this.signal);
-    useJob.setState({ tiles, moved: new Map() });
+    useJob.setState({ tiles, moved: new Map(), fresh: [], counts: null });
     return tiles.event;
   }
 
@@ -116,10 +124,4 @@ class Watch {
     useJob.setState({ error: known, connected: !passing });
     return passing;
   }
-}
-
-function withMoved(moved: ReadonlyMap<string, Tile>, tiles: readonly Tile[]): ReadonlyMap<string, Tile> {
-  const next = new Map(moved);
-  for (const one of tiles) next.set(one.tile, one);
-  return next;
 }

@@ -3,47 +3,28 @@ export interface MapClass {
   readonly code: number;
   readonly name: string;
   readonly colour: string;
+  /** Apart in lightness too (after Okabe and Ito), so that every kind of colour vision tells classes apart. */
+  readonly safe_colour?: string;
 }
 
 /** Dynamic World V1 with its own colours (Brown et al. 2022, doi:10.1038/s41597-022-01307-4). */
 export const DYNAMIC_WORLD: readonly MapClass[] = [
-  { code: 0, name: "water", colour: "419bdf" },
-  { code: 1, name: "trees", colour: "397d49" },
-  { code: 2, name: "grass", colour: "88b053" },
-  { code: 3, name: "flooded vegetation", colour: "7a87c6" },
-  { code: 4, name: "crops", colour: "e49635" },
-  { code: 5, name: "shrub and scrub", colour: "dfc35a" },
-  { code: 6, name: "built", colour: "c4281b" },
-  { code: 7, name: "bare", colour: "a59b8f" },
-  { code: 8, name: "snow and ice", colour: "b39fe1" },
-];
-
-/** The same classes apart in lightness too, after Okabe and Ito, so that every kind of colour vision tells them apart. */
-const SAFE: readonly string[] = [
-  "0072b2", "00543c", "6fbf97", "a98fc9", "e69f00", "f0e442", "b3261e", "8c8c8c", "e8e6f2",
-];
-
-/** For other legends, by code modulo their number: distinct to every kind of colour vision (Okabe-Ito, Tol's muted). */
-const SAFE_OTHERS: readonly string[] = [
-  "e69f00", "b8d94a", "882255", "f7e08a", "44aa99", "0b5d3b", "0072b2", "d55e00", "9a9a9a", "cc79a7", "332288", "999933",
+  { code: 0, name: "water", colour: "419bdf", safe_colour: "0072b2" },
+  { code: 1, name: "trees", colour: "397d49", safe_colour: "00543c" },
+  { code: 2, name: "grass", colour: "88b053", safe_colour: "6fbf97" },
+  { code: 3, name: "flooded vegetation", colour: "7a87c6", safe_colour: "a98fc9" },
+  { code: 4, name: "crops", colour: "e49635", safe_colour: "e69f00" },
+  { code: 5, name: "shrub and scrub", colour: "dfc35a", safe_colour: "f0e442" },
+  { code: 6, name: "built", colour: "c4281b", safe_colour: "b3261e" },
+  { code: 7, name: "bare", colour: "a59b8f", safe_colour: "8c8c8c" },
+  { code: 8, name: "snow and ice", colour: "b39fe1", safe_colour: "e8e6f2" },
 ];
 
 export type PaletteName = "official" | "safe";
 
 /** Classes in the colours of a palette. */
-export function inPalette(classes: readonly MapClass[], palette: PaletteName): readonly MapClass[] {
-  if (palette === "official") return classes;
-  const colours = isDynamicWorld(classes) ? SAFE : SAFE_OTHERS;
-  return classes.map((one) => ({ ...one, colour: colours[one.code % colours.length] ?? one.colour }));
-}
-
-/** What TiTiler calls a palette, for the classes of a map. */
-export function tilerPalette(classes: readonly MapClass[], palette: PaletteName): string {
-  return palette === "official" ? "official" : isDynamicWorld(classes) ? "safe" : "distinct";
-}
-
-function isDynamicWorld(classes: readonly MapClass[]): boolean {
-  return classes.every((one) => DYNAMIC_WORLD.some((known) => known.code === one.code && known.name === one.name));
+export function inPalette<T extends MapClass>(classes: readonly T[], palette: PaletteName): readonly T[] {
+  return palette === "official" ? classes : classes.map((one) => ({ ...one, colour: one.safe_colour ?? one.colour }));
 }
 
 /** 256 little-endian RGBA words: each class in its colour, all other values transparent. */

@@ -50,10 +50,10 @@ function MapFailed() {
 function startMap(frame: HTMLElement, ready: (map: MapLibre | null) => void): () => void {
   const leaving = new AbortController();
   const map = createMap(frame, useTheme.getState().theme, useView.getState().camera);
-  map.on("load", () => {
+  map.once("style.load", () => {
     ready(map);
     followGraticule(map);
-    void addOutlines(map, leaving.signal).catch(() => undefined);
+    whenIdle(() => void addOutlines(map, leaving.signal).catch(() => undefined));
   });
   map.on("moveend", () => rememberCamera(map));
   window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });
@@ -63,6 +63,12 @@ function startMap(frame: HTMLElement, ready: (map: MapLibre | null) => void): ()
     ready(null);
     map.remove();
   };
+}
+
+/** The baseline comes first: countries are much to read. */
+function whenIdle(act: () => void): void {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(act, { timeout: 1_500 });
+  else setTimeout(act, 500);
 }
 
 /** What could not be had while the line was down. */

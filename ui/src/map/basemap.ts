@@ -3,7 +3,7 @@ import countriesUrl from "world-atlas/countries-50m.json?url";
 import type { Theme } from "@/theme/theme";
 
 /** Layers are put below one of these, so that their order never depends on when they come. */
-export const SLOTS = { ground: "slot-ground", rasters: "slot-rasters", outlines: "slot-outlines", areas: "slot-areas" } as const;
+export const SLOTS = { ground: "slot-ground", rasters: "slot-rasters", results: "slot-results", outlines: "slot-outlines", areas: "slot-areas" } as const;
 export const COUNTRIES_URL = countriesUrl;
 
 interface Tones {
@@ -51,6 +51,7 @@ function layers(tones: Tones): LayerSpecification[] {
     { id: "graticule", type: "line", source: "graticule", paint: { "line-color": tones.grid, "line-width": 0.7 } },
     slot(SLOTS.ground),
     slot(SLOTS.rasters),
+    slot(SLOTS.results),
     slot(SLOTS.outlines),
     { id: "borders", type: "line", source: "borders", paint: { "line-color": tones.border, "line-width": ["interpolate", ["linear"], ["zoom"], 2, 0.5, 8, 1.4] } },
     slot(SLOTS.areas),

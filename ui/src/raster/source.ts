@@ -1,4 +1,5 @@
 import { BaseClient, BaseResponse, fromCustomClient, type GeoTIFF } from "geotiff";
+import { lengthOf } from "./range";
 
 /** Bytes of one read, and reads kept: the headers of a file take one, instead of a round trip for each of their parts. */
 const READS: NonNullable<Parameters<typeof fromCustomClient>[1]> & { blockSize: number; cacheSize: number } = { blockSize: 65_536, cacheSize: 64 };
@@ -34,12 +35,6 @@ async function whole(href: string, init: RequestInit): Promise<BaseResponse> {
   const wanted = lengthOf(response.headers.get("content-range"));
   if (wanted !== undefined && wanted !== data.byteLength) throw new Error(`${data.byteLength} of ${wanted} bytes of ${href}`);
   return new WholeResponse(response, data);
-}
-
-/** Bytes that a Content-Range names. */
-export function lengthOf(range: string | null): number | undefined {
-  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(range ?? "") ?? [];
-  return first === undefined || last === undefined ? undefined : Number(last) - Number(first) + 1;
 }
 
 class WholeResponse extends BaseResponse {

@@ -22,6 +22,18 @@ export function watchErrors(page: Page, errors: string[]): void {
   });
 }
 
+/** Pictures of what the page shows now, at every width, light and dark. */
+export async function pictures(page: Page, name: string): Promise<void> {
+  for (const [width, height] of [[390, 844], [1920, 1080], [1280, 800]] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForTimeout(400);
+      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png` });
+    }
+  }
+}
+
 /** Gives the page an area as pasted text. */
 export async function paste(page: Page, text: string): Promise<void> {
   await page.getByRole("button", { name: "Paste coordinates" }).click();

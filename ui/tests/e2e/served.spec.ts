@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { expect, expectAccessible, paste, SHOTS, test, watchErrors } from "./page";
+import { expect, expectAccessible, paste, pictures, SHOTS, test, watchErrors } from "./page";
 
 /** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
 test.describe.configure({ mode: "serial" });
@@ -31,7 +31,7 @@ const published = (page: Page) => expect(page.getByText("Published", { exact: tr
 test("from an area to its map: quote, submit, tiles, result; a reload and a second tab lose nothing", async ({ page, context }) => {
   await order(page, "Dam side");
   await expect(page.getByRole("img", { name: /Cloud-free share/ })).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/quote-1280-light.png` });
+  await pictures(page, "quote");
   made = await submit(page);
   await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
   await page.reload();
@@ -41,7 +41,7 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   watchErrors(second, errors);
   await second.goto(`/#job=${made}`);
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
-  await page.screenshot({ path: `${SHOTS}/watching-1280-light.png` });
+  await pictures(page, "watching");
   await published(page);
   await published(second);
   await expect(second.getByRole("region", { name: "Areas" })).toContainText("maize");
@@ -133,7 +133,7 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
   await compare.getByText("Change matrix").click();
   await expect(compare.getByRole("rowheader").first()).toBeVisible();
   await compare.scrollIntoViewIfNeeded();
-  await page.waitForTimeout(1500);
+  await page.waitForTimeout(4000);
   await page.screenshot({ path: `${SHOTS}/compare-1280-light.png` });
 });
 

@@ -1,18 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { changesOf } from "@/features/compare/changes";
 import { parseLog } from "@/features/job/parseLog";
-import { tally } from "@/features/job/tally";
-
-const tile = (name: string, phase: "queued" | "succeeded" | "failed") => ({ tile: name, phase, reason: "", seconds: 0 });
-
-describe("tiles", () => {
-  it("are counted as events left them, not as they were laid out", () => {
-    const features = ["a", "b", "c"].map((id) => ({ type: "Feature" as const, id, geometry: null, properties: tile(id, "queued") }));
-    const moved = new Map([["a", tile("a", "succeeded")], ["c", tile("c", "failed")]]);
-    expect(tally({ type: "FeatureCollection", features, event: 1 }, moved)).toEqual({ done: 1, failed: 1, total: 3 });
-    expect(tally(null, moved)).toEqual({ done: 0, failed: 0, total: 0 });
-  });
-});
 
 describe("a log", () => {
   it("is told line by line, its end only, and what is no JSON as it is", () => {
@@ -26,7 +14,7 @@ describe("a log", () => {
 
 describe("a comparison", () => {
   it("gives what changed by area, the largest first, and the share that stayed", () => {
-    const classes = [{ code: 1, name: "maize" }, { code: 2, name: "forest" }].map((one) => ({ ...one, colour: "000000", hectares: 0, share: 0 }));
+    const classes = [{ code: 1, name: "maize" }, { code: 2, name: "forest" }].map((one) => ({ ...one, colour: "000000", safe_colour: "000000", hectares: 0, share: 0 }));
     const counts = new Uint32Array(65_536);
     counts[1 * 256 + 1] = 6;
     counts[1 * 256 + 2] = 1;

@@ -1,3 +1,4 @@
+import { useShallow } from "zustand/react/shallow";
 import { useSession } from "@/api/session";
 import { isOver } from "@/job/follow";
 import { useJob } from "@/job/store";
@@ -13,7 +14,7 @@ import { Progress } from "./Progress";
 
 /** A job: where it stands, and what can be done about it. */
 export function JobPanel() {
-  const { job, connected, error } = useJob();
+  const { job, connected, error } = useJob(useShallow(({ job, connected, error }) => ({ job, connected, error })));
   const owner = useView((view) => view.link === null);
   const signedIn = useSession((session) => session.signIn === "" || session.owner !== "");
   if (job === null) {

@@ -1,13 +1,11 @@
 import type { Schemas } from "@/api/client";
 import { useJob } from "@/job/store";
 import { duration, strings } from "@/strings";
-import { tally } from "./tally";
 import { useTileHere } from "./useTileHere";
 
 /** How far a job is, and the tile under the pointer. */
 export function Progress({ job }: { readonly job: Schemas["JobView"] }) {
-  const { tiles, moved } = useJob();
-  const { done, failed, total } = tally(tiles, moved);
+  const { succeeded: done = 0, failed = 0, total = 0 } = useJob((state) => state.counts) ?? job.tiles ?? {};
   const here = useTileHere();
   const left = job.phase === "queued" && job.queue ? strings.job.ahead(job.queue.jobs_ahead) : leftText(job, total);
   return (

@@ -1,5 +1,5 @@
 import type { ExpressionSpecification, GeoJSONSource, Map as MapLibre } from "maplibre-gl";
-import { useEffect, useRef } from "react";
+import { useEffect } from "react";
 import type { Schemas } from "@/api/client";
 import { isPublished } from "@/job/follow";
 import { useJob } from "@/job/store";
@@ -18,8 +18,8 @@ const COLOURS: ExpressionSpecification = [
 /** The job's tiles on the map; a tile that moves on is a change of state of one feature, not of the source. */
 export function TileLayer() {
   const map = useMap();
-  const { job, tiles, moved } = useJob();
-  const told = useRef<ReadonlyMap<string, unknown>>(new Map());
+  const job = useJob((state) => state.job);
+  const tiles = useJob((state) => state.tiles);
   const hidden = job !== null && isPublished(job.phase);
   useEffect(() => {
     if (map === null) return;
@@ -28,12 +28,11 @@ export function TileLayer() {
     for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { phase: properties.phase });
   }, [map, tiles, hidden]);
   useEffect(() => {
-    if (map === null) return;
-    for (const [tile, state] of moved) {
-      if (told.current.get(tile) !== state) map.setFeatureState({ source: SOURCE, id: tile }, { phase: state.phase });
-    }
-    told.current = moved;
-  }, [map, moved]);
+    if (map === null) return undefined;
+    return useJob.subscribe(({ fresh }, before) => {
+      if (fresh !== before.fresh) for (const { tile, phase } of fresh) map.setFeatureState({ source: SOURCE, id: tile }, { phase });
+    });
+  }, [map]);
   useJobCamera(map, job);
   return null;
 }

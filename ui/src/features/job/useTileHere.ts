@@ -7,7 +7,8 @@ import { useMap } from "@/map/context";
 /** The tile under the pointer; a click on one chooses it. */
 export function useTileHere(): Tile | undefined {
   const map = useMap();
-  const { tiles, moved, tile } = useJob();
+  const tile = useJob((state) => state.tile);
+  const heard = useJob((state) => state.fresh);
   const [over, setOver] = useState<string | null>(null);
   useEffect(() => {
     if (map === null) return undefined;
@@ -26,5 +27,6 @@ export function useTileHere(): Tile | undefined {
   }, [map]);
   const id = over ?? tile;
   if (id === null) return undefined;
-  return moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
+  const { moved, tiles } = useJob.getState();
+  return heard.find((one) => one.tile === id) ?? moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
 }

@@ -3,6 +3,7 @@ import { answered, api } from "@/api/client";
 import { useConfig } from "@/api/config";
 import { useFetched } from "@/api/useFetched";
 import { faultOf } from "@/area/validity";
+import { baselineFor } from "@/baseline/fit";
 import { useBaselines } from "@/baseline/store";
 import { Note } from "@/kit/Note";
 import { Trouble } from "@/kit/Trouble";
@@ -12,7 +13,7 @@ import { useView } from "@/view/store";
 import { CatalogField } from "./CatalogField";
 import { ModelField } from "./ModelField";
 import { OptionsField } from "./OptionsField";
-import { baselineFor, type Options } from "./order";
+import type { Options } from "./order";
 import { QuoteCard } from "./QuoteCard";
 import { SeasonField } from "./SeasonField";
 

@@ -21,7 +21,7 @@ export function Inspector({ result }: { readonly result: Schemas["ResultView"] }
             <strong>{found?.name ?? strings.baselines.nothing}</strong>
             {pixel.confidence !== null && ` · ${percent(pixel.confidence / 100)} ${strings.result.confidence}`}
           </p>
-          <ol className="row row-wrap" aria-label={strings.baselines.history}>
+          <ol className="strip" aria-label={strings.baselines.history}>
             {pixel.years.map(({ year, code }) => <Year key={year} year={year} entry={known.find((one) => one.code === code)} />)}
           </ol>
         </>
@@ -33,9 +33,10 @@ export function Inspector({ result }: { readonly result: Schemas["ResultView"] }
 function Year({ year, entry }: { readonly year: number; readonly entry: MapClass | undefined }) {
   const name = entry?.name ?? strings.baselines.nothing;
   return (
-    <li className="row hint" title={`${year}: ${name}`}>
-      <span className="swatch" style={{ background: entry ? `#${entry.colour}` : "transparent" }} />
-      {year}<span className="visually-hidden">: {name}</span>
+    <li title={`${year}: ${name}`}>
+      <span className="strip-cell" style={{ background: entry ? `#${entry.colour}` : "transparent" }} />
+      <span aria-hidden="true">’{String(year % 100).padStart(2, "0")}</span>
+      <span className="visually-hidden">{year}: {name}</span>
     </li>
   );
 }

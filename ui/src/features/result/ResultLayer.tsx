@@ -2,7 +2,7 @@ import type { Map as MapLibre, RasterSourceSpecification } from "maplibre-gl";
 import { useEffect } from "react";
 import type { Schemas } from "@/api/client";
 import { useJob } from "@/job/store";
-import { tilerPalette, type PaletteName } from "@/legend/dynamicWorld";
+import type { PaletteName } from "@/legend/dynamicWorld";
 import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
 import { cogTiles } from "@/map/drawn";
@@ -43,20 +43,20 @@ async function sourceFor(result: Schemas["ResultView"], name: string, palette: P
   const href = new URL(layer.href, document.baseURI).href;
   const readable = colours !== undefined && (await ask<"open">({ kind: "open", href }, signal).then(() => true, () => false));
   const id = `${result.job}-${name}-${palette}-${result.expires}`;
-  const tiles = readable ? [cogTiles(id, { kind: "classes", href, palette: colours })] : layer.tilejson.tiles.map((tile) => inColours(tile, name, result, palette));
+  const tiles = readable ? [cogTiles(id, { kind: "classes", href, palette: colours })] : layer.tilejson.tiles.map((tile) => inColours(tile, name, palette));
   const [west = -180, south = -85, east = 180, north = 85] = layer.tilejson.bounds;
   return { type: "raster", tiles, tileSize: 512, bounds: [west, south, east, north], maxzoom: 17 };
 }
 
-function inColours(tile: string, name: string, result: Schemas["ResultView"], palette: PaletteName): string {
-  return CLASSES.has(name) ? `${tile}&palette=${tilerPalette(result.areas, palette)}` : tile;
+function inColours(tile: string, name: string, palette: PaletteName): string {
+  return CLASSES.has(name) ? `${tile}&palette=${palette}` : tile;
 }
 
 function show(map: MapLibre, source: RasterSourceSpecification, opacity: number): void {
   hide(map);
   map.addSource(RESULT, source);
   const paint = { "raster-resampling": "nearest", "raster-fade-duration": 0, "raster-opacity": opacity, "raster-opacity-transition": { duration: 0 } } as const;
-  map.addLayer({ id: RESULT, type: "raster", source: RESULT, paint }, SLOTS.outlines);
+  map.addLayer({ id: RESULT, type: "raster", source: RESULT, paint }, SLOTS.results);
 }
 
 function hide(map: MapLibre): void {
