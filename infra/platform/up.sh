@@ -50,6 +50,7 @@ kubectl -n geocrop rollout status statefulset/gitea --timeout=600s >/dev/null ||
     die "Gitea does not start: kubectl -n geocrop logs gitea-0"
 once gitea-setup
 
+: >"$work/forward"
 kubectl -n geocrop port-forward service/gitea :3000 >"$work/forward" 2>&1 &
 forward=$!
 for _ in {1..100}; do

@@ -180,7 +180,7 @@ def source(folder: Path, images: dict[str, str]) -> list[str]:
     for name, image in images.items():
         new, _, tag = image.rpartition(":")
         pattern = rf"\{{name: {re.escape(name)}, newName: [^,]+, newTag: [^}}]+\}}"
-        text = re.sub(pattern, f"{{name: {name}, newName: {new}, newTag: {tag}}}", text)
+        text = re.sub(pattern, f"{{name: {name}, newName: {new}, newTag: '{tag}'}}", text)
     path.write_text(text, encoding="utf-8")
     shutil.rmtree(tree / ".gitea/workflows")  # else the first push would be built as soon as there is a runner
     chosen = [name for name, needed in NEEDS.items() if all(one in images for one in needed)]

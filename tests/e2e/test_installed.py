@@ -21,6 +21,7 @@ from tests.e2e.kube import Kube, kubectl_of, wait_for
 from tests.e2e.stage import ROOT, SHARED, find_cluster
 from tests.e2e.steady import SteadyReader, ask
 
+pytestmark = pytest.mark.enable_socket  # the ingress answers on an address of the cluster
 PAGE = f"app.portfolio.{DOMAIN}"
 KINDS = Path(__file__).with_name("fixtures") / "workflow-kinds.yaml"
 SERVICES = ("access", "workflow-access", "postgis", "minio", "gitea", "api", "tiler", "web", "backups")
