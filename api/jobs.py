@@ -26,7 +26,7 @@ from api.schemas import JobPage, JobView, PhaseEvent
 from api.views import counts, job_view, queue_view
 from steps import naming
 from steps.model.grid import TileId
-from steps.model.job import Phase
+from steps.model.job import SCENES_LEFT_OUT, Phase
 
 
 async def own_job(context: Context, who: Principal, job: str) -> JobRow:
@@ -93,7 +93,7 @@ def _check_retry(job: JobRow) -> None:
 
 
 def _is_unfinished(tile: TileRow) -> bool:
-    return tile.phase != Phase.SUCCEEDED or tile.reason == "read-error"
+    return tile.phase != Phase.SUCCEEDED or tile.reason in SCENES_LEFT_OUT
 
 
 async def _tiles(context: Context, job: JobRow) -> list[TileRow]:

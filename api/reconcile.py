@@ -96,9 +96,12 @@ class Reconciler:
 
     async def round(self) -> None:
         """Look once at all that is unsettled."""
-        self._leads = await self._lead()
+        led, self._leads = self._leads, await self._lead()
         if not self._leads:
             return
+        if not led:  # what was told while another led, or nobody
+            for seen in list(self._seen.values()):
+                await self._adopt(seen)
         async with self._context.database.read() as connection:
             jobs = await unsettled_jobs(connection)
         for job in jobs:
@@ -229,7 +232,7 @@ class Reconciler:
 
     async def _adopt(self, seen: Sighting) -> None:
         """A work that was started by other means becomes a job of the administrators."""
-        if not self._leads:
+        if not self._leads or seen.gone:
             return
         async with self._context.database.write() as connection:
             known = await find_work(connection, seen.name) or (

@@ -85,14 +85,15 @@ def _built(arguments: argparse.Namespace, settings: Settings, scratch: Path) -> 
     if absent := [name for name in _NEEDED if not getattr(arguments, name)]:
         raise UsageError(f"--{absent[0]} is empty", f"give {', '.join(_NEEDED)}, or --request")
     check_allowed(arguments.catalog, settings)
-    for raster in filter(None, (arguments.mask, arguments.baseline, *_layers(arguments).values())):
+    for raster in filter(None, (arguments.mask, arguments.baseline, *layers_asked(arguments).values())):
         check_allowed(raster, settings)
     model = arguments.model
     values = vars(arguments) | {
         "aoi": str(read_aoi_file(arguments.aoi, settings, scratch)),
+        "aoi_layer": "",
         "season": season_text(arguments.season, dt.datetime.now(dt.UTC).date()),
         "model": str(fetch_folder(model, scratch / "named", settings)) if is_reference(model) else model,
-        "layer": [f"{name}={raster}" for name, raster in _layers(arguments).items()],
+        "layer": [f"{name}={raster}" for name, raster in layers_asked(arguments).items()],
     }
     request, _ = build_request(argparse.Namespace(**values), settings)
     if is_reference(model):
@@ -100,7 +101,7 @@ def _built(arguments: argparse.Namespace, settings: Settings, scratch: Path) -> 
     return _with_model(request, settings, scratch)
 
 
-def _layers(arguments: argparse.Namespace) -> dict[str, str]:
+def layers_asked(arguments: argparse.Namespace) -> dict[str, str]:
     """NAME to raster, of NAME=RASTER,NAME=RASTER."""
     pairs = (pair.partition("=") for pair in arguments.layers.split(",") if pair.strip())
     return {name.strip(): raster.strip() for name, _, raster in pairs}

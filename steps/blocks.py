@@ -177,4 +177,9 @@ def _refuse(faults: list[GeoCropError], plan: Plan, *, everything: bool) -> None
 
 
 def _fault(error: GeoCropError) -> SceneFault:
-    return SceneFault(scene=getattr(error, "scene", ""), href=getattr(error, "href", ""), error=error.what)
+    return SceneFault(
+        scene=getattr(error, "scene", ""),
+        href=getattr(error, "href", ""),
+        error=error.what,
+        lasting=isinstance(error, SceneError),
+    )

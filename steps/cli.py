@@ -27,6 +27,7 @@ _WRONG_PATH = {
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
     *(errno.EACCES, errno.EPERM, errno.EROFS),
 }
+_STEP_MODULES = "steps.commands.step_"
 _PIPE_CLOSED = 141
 """128 + SIGPIPE: what a shell says of a command whose reader went away."""
 
@@ -65,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="STEP", required=True
     )
     for step in STEPS:
-        _add(steps, step, f"steps.commands.step_{step.name}")
+        _add(steps, step, f"{_STEP_MODULES}{step.name}")
     return parser
 
 
@@ -196,7 +197,7 @@ def _guarded(arguments: argparse.Namespace) -> int:
     from steps.settings import settings  # noqa: PLC0415
 
     try:
-        configure(settings())
+        configure(settings(), "json" if arguments.module.startswith(_STEP_MODULES) else "console")
         code = _call(arguments)
         sys.stdout.flush()
     except GeoCropError as error:
@@ -237,9 +238,24 @@ def _output_is_lost() -> bool:
 
 
 def _fail(message: str, code: int) -> int:
+    """Say why, in one line, as people or machines read it."""
     line = " ".join(message.split())
-    sys.stderr.write(f"geocrop: {line}\n")
+    if _is_logged_as_json():
+        import structlog  # noqa: PLC0415
+
+        structlog.get_logger().error("failed", error=line, exit_code=code)
+    else:
+        sys.stderr.write(f"geocrop: {line}\n")
     return code
+
+
+def _is_logged_as_json() -> bool:
+    """Never while the command line is still being read."""
+    if "structlog" not in sys.modules:
+        return False
+    from steps.log import is_json  # noqa: PLC0415
+
+    return is_json()
 
 
 if __name__ == "__main__":

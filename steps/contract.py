@@ -88,11 +88,15 @@ _CATALOG = (
     ),
     Parameter(name="collection", default="", help="collection id; may be left out when only one fits"),
 )
+_LAYER = Parameter(
+    name="layer", kind="list", metavar="NAME=RASTER", help="a raster that the model asks for; repeatable"
+)
 
 _MAP = (
     Parameter(
         name="aoi", positional=True, metavar="AOI", help="area of interest: GeoJSON, GeoPackage or any vector file"
     ),
+    Parameter(name="aoi-layer", default="", metavar="LAYER", help="layer of the AOI's file, where it has several"),
     _SEASON,
     *_CATALOG,
     Parameter(
@@ -131,7 +135,7 @@ _MAP = (
         metavar="PIXELS",
         help="also write a map whose smaller patches dissolve, ring by ring, into the commonest kept neighbour",
     ),
-    Parameter(name="layer", kind="list", metavar="NAME=RASTER", help="a raster that the model asks for; repeatable"),
+    _LAYER,
     Parameter(name="baseline", default="", metavar="RASTER", help="Dynamic World of the year, to compare with"),
 )
 
@@ -177,6 +181,7 @@ _LABELS = (
         help="leave out scenes cloudier than this percentage",
     ),
     Parameter(name="no-probe", kind="flag", help="trust the offsets that the items state"),
+    _LAYER,
 )
 
 COMMANDS: tuple[Command, ...] = (
@@ -303,6 +308,12 @@ COMMANDS: tuple[Command, ...] = (
         summary="train a model from labelled points, polygons or a raster",
         parameters=(
             *_LABELS,
+            Parameter(
+                name="spec",
+                default="",
+                metavar="FILE",
+                help="JSON or TOML: what differs from the standard feature spec; or a model's folder, for its spec",
+            ),
             Parameter(name="name", required=True, help="name of the model in the registry"),
             Parameter(name="out", default="", metavar="FOLDER", help="also keep the model in this folder"),
             Parameter(
@@ -607,6 +618,13 @@ STEPS: tuple[Command, ...] = (
             Parameter(name="legend", default="", metavar="FILE", help=f"labels to classes; {_REFERENCE}"),
             Parameter(name="name", required=True, help="name of the model in the registry"),
             *_STEP_SCENES,
+            Parameter(
+                name="spec",
+                default="",
+                metavar="FILE",
+                help=f"what differs from the standard feature spec; {_REFERENCE}",
+            ),
+            Parameter(name="layers", default="", help=f"rasters of the spec's layers, as NAME={_REFERENCE}, by commas"),
             Parameter(name="keep", default="", metavar="s3://bucket/folder", help="also keep the model there"),
         ),
     ),

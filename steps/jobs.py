@@ -13,7 +13,17 @@ from steps.gate import failure
 from steps.local import Crew, run_tiles
 from steps.map_notes import tell_map
 from steps.model.grid import TileId
-from steps.model.job import Coverage, JobRecord, Phase, Plan, Reason, TileEmpty, TileFailed, TileMapped, TileOutcome
+from steps.model.job import (
+    SCENES_LEFT_OUT,
+    Coverage,
+    JobRecord,
+    Phase,
+    Plan,
+    TileEmpty,
+    TileFailed,
+    TileMapped,
+    TileOutcome,
+)
 from steps.outbox import home_outbox
 from steps.progress import Advance, stage
 from steps.publish import gate_job, mosaic_job, publish_job
@@ -70,7 +80,7 @@ def unfinished(plan: Plan, store: Store) -> list[TileId]:
 
 def _is_unfinished(outcome: TileOutcome | None) -> bool:
     if isinstance(outcome, TileEmpty):
-        return outcome.reason is Reason.READ_ERROR
+        return outcome.reason in SCENES_LEFT_OUT
     return not isinstance(outcome, TileMapped)
 
 

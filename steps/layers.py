@@ -1,11 +1,13 @@
 """Further rasters that a model or a map asks for: static layers, Sentinel-1 composites, masks, baselines."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
@@ -13,7 +15,7 @@ from rasterio.vrt import WarpedVRT
 
 from steps.errors import DataError, UsageError
 from steps.model.job import RasterRef, TileJob
-from steps.model.spec import Layer
+from steps.model.spec import FeatureSpec, Layer
 
 _CHUNK = 1 << 20
 Transform = tuple[float, float, float, float, float, float]
@@ -79,6 +81,49 @@ def read_window(
         raise DataError(f"raster {ref.href} cannot be read", f"check the file ({error})") from error
 
 
+def check_layers(spec: FeatureSpec, layers: Mapping[str, RasterRef], places: np.ndarray, epsg: int, whose: str) -> None:
+    """Raises DataError for a raster that has other bands than its layer, or does not reach over all places (n, 2).
+
+    Holes in it are allowed: what is missing there, a model sees as missing. `whose` the places are is said.
+    """
+    for layer in spec.layers:
+        with _opened(layers[layer.name]) as source:
+            _check_bands(layer, source.count)
+            if not _reaches(source, epsg, places):
+                raise DataError(
+                    f"layer {layer.name} ({layers[layer.name].href}) does not reach over all of {whose}",
+                    "give a raster that does, with its CRS as it is",
+                )
+
+
+def _check_bands(layer: Layer, count: int) -> None:
+    if count != len(layer.bands):
+        raise DataError(
+            f"layer {layer.name} has {count} bands, the model wants {len(layer.bands)}",
+            f"give a raster with the bands {', '.join(layer.bands)}",
+        )
+
+
+@contextmanager
+def _opened(ref: RasterRef) -> Iterator[rasterio.DatasetReader]:
+    try:
+        with rasterio.open(ref.href) as source:
+            yield source
+    except RasterioError as error:
+        raise DataError(f"raster {ref.href} cannot be read", f"check the file ({error})") from error
+
+
+def _reaches(source: rasterio.DatasetReader, epsg: int, places: np.ndarray) -> bool:
+    """Whether places (n, 2) of another CRS lie on a raster, to half a pixel."""
+    x, y = Transformer.from_crs(epsg, source.crs, always_xy=True).transform(*places.T)
+    turns = (0.0, 360.0) if source.crs.is_geographic else (0.0,)  # longitudes may run on past 180
+    inside = np.zeros(len(x), bool)
+    for turn in turns:
+        col, row = ~source.transform @ (x + turn, y)
+        inside |= (col >= -0.5) & (col <= source.width + 0.5) & (row >= -0.5) & (row <= source.height + 0.5)
+    return bool(inside.all())
+
+
 def read_layers(job: TileJob, rows: slice) -> dict[str, np.ndarray]:
     """The spec's layers on some rows of a tile, without halo: name to float32 (band, y, x), NaN where missing."""
     if not job.card.spec.layers:
@@ -95,9 +140,5 @@ def _read_layer(
     layer: Layer, refs: Mapping[str, RasterRef], epsg: int, transform: Transform, shape: tuple[int, int]
 ) -> np.ndarray:
     values = read_window(refs[layer.name], epsg, transform, shape, "bilinear")
-    if len(values) != len(layer.bands):
-        raise DataError(
-            f"layer {layer.name} has {len(values)} bands, the model wants {len(layer.bands)}",
-            f"give a raster with the bands {', '.join(layer.bands)}",
-        )
+    _check_bands(layer, len(values))
     return np.ma.filled(values.astype(np.float32), np.nan)

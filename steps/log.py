@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -20,12 +20,13 @@ _HIDDEN = "***"
 _CONSOLE_LEVEL, _JSON_LEVEL = logging.WARNING, logging.INFO
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: Settings, default: Literal["console", "json"] = "console") -> None:
     """Console lines for people, from warnings on; JSON lines for machines, all of them.
 
-    Secrets and signatures are blanked in both. What libraries log or warn of comes the same way, from warnings on.
+    Secrets and signatures are blanked in both. What libraries log or warn of comes the same way, from warnings on. The
+    default holds where the settings do not say.
     """
-    as_json = settings.log_format == "json"
+    as_json = (settings.log_format or default) == "json"
     renderers = _json() if as_json else _console()
     structlog.configure(
         processors=[structlog.processors.add_log_level, *_SHARED, *renderers],
@@ -34,6 +35,11 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=False,
     )
     _take_over_libraries(renderers)
+
+
+def is_json() -> bool:
+    """Whether standard error is read by machines."""
+    return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -12,21 +12,31 @@ import numpy as np
 
 from steps.errors import ModelError, UsageError
 from steps.labels import Labels, read_labels
+from steps.layers import check_layers
 from steps.legend import Legend, legend_of, read_legend
 from steps.local import crew_of
 from steps.model.card import ClassDef, ModelCard
 from steps.model.digest import digest
 from steps.model.grid import TileId
 from steps.model.job import MapOptions, MapRequest, ModelRef, Plan
-from steps.model.spec import FeatureSpec, standard_spec
-from steps.plan import plan_map
+from steps.model.spec import FeatureSpec
+from steps.plan import check_fit, plan_map
 from steps.prepare import probed, query_of
 from steps.progress import stage
 from steps.recall import plan_or_recall
-from steps.requests import epsg_of, season_of
-from steps.samples import MAX_PER_CLASS, Pixels, collect_samples, group_names, labelled_tiles, some_of
+from steps.requests import epsg_of, layers_of, season_of
+from steps.samples import (
+    MAX_PER_CLASS,
+    Pixels,
+    centres,
+    collect_samples,
+    group_names,
+    labelled_tiles,
+    some_of,
+)
 from steps.scenes import absolute_catalog, find_scenes
 from steps.settings import settings
+from steps.specs import read_fields, spec_with
 from steps.table import SampleTable
 from steps.tables import read_table
 from steps.versions import code_version
@@ -57,6 +67,8 @@ def gather(arguments: argparse.Namespace, card: ModelCard | None = None) -> Mate
         raise UsageError("labels and table", "give either --labels, or --table for ready-made features")
     if arguments.labels and not (arguments.season and arguments.catalog):
         raise UsageError("labels need scenes", "give --season and --catalog")
+    if arguments.table and (arguments.layer or vars(arguments).get("spec")):
+        raise UsageError("a table's features are ready-made", "leave out --layer and --spec")
     legend = read_legend(arguments.legend) if arguments.legend else None
     if legend is None and card is not None:
         legend = legend_of(card.classes)
@@ -89,6 +101,7 @@ def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: Model
     labels = read_labels(arguments.labels, arguments.label_column, legend, arguments.label_threshold)
     plan = plan_labels(arguments, labels, card.spec if card else None)
     tiles = labelled_tiles(plan, labels)
+    _check_layers(plan, tiles)
     with stage("samples", len(tiles)) as advance:
         crew = crew_of(settings(), arguments.workers)
         table = collect_samples(plan, labels, tiles, settings().home / "samples", crew, advance)
@@ -96,6 +109,12 @@ def _of_labels(arguments: argparse.Namespace, legend: Legend | None, card: Model
     names = group_names(table, labels)
     notes = (*_absent(labels, table), *_capped(labels, tiles))
     return Material(table, labels.legend.classes, plan.card.spec, facts, names, notes)
+
+
+def _check_layers(plan: Plan, tiles: Mapping[TileId, Pixels]) -> None:
+    """Raises DataError for a raster that does not reach over all labels, or has other bands than its layer."""
+    places = np.concatenate([np.stack(centres(plan.grid, tile, pixels), 1) for tile, pixels in tiles.items()])
+    check_layers(plan.card.spec, plan.request.options.layers, places, plan.grid.epsg, "the labels")
 
 
 def _absent(labels: Labels, table: SampleTable) -> Iterator[str]:
@@ -130,27 +149,49 @@ def plan_labels(arguments: argparse.Namespace, labels: Labels, spec: FeatureSpec
         model=ModelRef(name="labels", version="", digest="", href=""),
         catalog=absolute_catalog(arguments.catalog),
         collection=arguments.collection,
-        options=MapOptions(epsg=epsg_of(arguments.crs), max_cloud=arguments.max_cloud),
+        options=MapOptions(
+            epsg=epsg_of(arguments.crs), max_cloud=arguments.max_cloud, layers=layers_of(arguments.layer)
+        ),
     )
-    return plan_or_recall(lambda: _planned(arguments, request, labels, spec), request, spec, settings())
+    fields = read_fields(arguments.spec) if spec is None and arguments.spec else {}
+
+    def fits(found: FeatureSpec) -> bool:
+        wanted = spec or spec_with(fields, found.bands, request.season.days, arguments.spec)
+        return found == wanted
+
+    return plan_or_recall(lambda: _planned(arguments, request, labels, spec, fields), request, fits, settings())
 
 
-def _planned(arguments: argparse.Namespace, request: MapRequest, labels: Labels, spec: FeatureSpec | None) -> Plan:
-    used = spec or _standard(request)
-    scenes, verdicts = probed(find_scenes(query_of(request, used.bands)), request, probe=not arguments.no_probe)
+def _planned(
+    arguments: argparse.Namespace,
+    request: MapRequest,
+    labels: Labels,
+    spec: FeatureSpec | None,
+    fields: Mapping[str, Any],
+) -> Plan:
+    used = spec or _asked(fields, request, arguments)
     card = ModelCard(name="labels", model_sha256="", spec=used, classes=labels.legend.classes)
+    check_fit(card, request.season, request.options)
+    scenes, verdicts = probed(find_scenes(query_of(request, used.bands)), request, probe=not arguments.no_probe)
     return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
 
 
-def _standard(request: MapRequest) -> FeatureSpec:
-    """The standard spec for the bands that every scene of the season has."""
+def _asked(fields: Mapping[str, Any], request: MapRequest, arguments: argparse.Namespace) -> FeatureSpec:
+    """The spec of a file's fields; what they leave open is the standard spec's, for the bands that every scene has."""
+    bands = fields["bands"] if "bands" in fields else _bands(request)
+    return spec_with(fields, bands, request.season.days, arguments.spec)
+
+
+def _bands(request: MapRequest) -> set[str]:
+    """Those that every scene of the season has."""
     found = find_scenes(query_of(request, _NEEDED, every_band=True))
-    bands = set.intersection(*(set(scene.assets) for scene in found)) if found else set(_NEEDED)
-    return msgspec.structs.replace(standard_spec(bands), season_days=request.season.days)
+    return set.intersection(*(set(scene.assets) for scene in found)) if found else set(_NEEDED)
 
 
 def _facts(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    layers = {name: ref.version for name, ref in sorted(plan.request.options.layers.items())}
     return {
+        **({"layers": layers} if layers else {}),
         "labels": Path(arguments.labels).name,
         "labels digest": _sha256(Path(arguments.labels)),
         "season": str(plan.request.season),

@@ -22,7 +22,7 @@ from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Plan, RasterRef, Reason, TileEmpty, TileMapped, TileOutcome
 from steps.palette import REASON_COLOURS
 from steps.store import Store
-from steps.tile import BANDS
+from steps.tile import BANDS, left_out
 
 CLEAR_NODATA = 255
 MOST_CLEAR = CLEAR_NODATA - 1
@@ -31,7 +31,7 @@ _ROWS = 512
 """Rows at once, as high as the blocks of tiles and COGs; fewer where a map is so wide that they exceed `_BYTES`."""
 _BYTES = 2**28
 _AREA_ROWS = 64
-_NO_SCENES, _READ_ERROR = REASON_CODES[Reason.NO_SCENES], REASON_CODES[Reason.READ_ERROR]
+_NO_SCENES = REASON_CODES[Reason.NO_SCENES]
 _LAYERS: dict[str, tuple[str, ...]] = {
     "map": ("class",),
     "confidence": ("confidence",),
@@ -134,15 +134,16 @@ class _Tile:
     """Its raster; None: nothing of it is mapped."""
     reason: Reason = Reason.WORKER_LOST
     """Why nothing of it is mapped."""
-    is_reduced: bool = False
-    """Whether scenes were left out because they could not be read."""
+    uncovered: Reason = Reason.NO_SCENES
+    """Why pixels that none of the scenes used covers are not mapped."""
 
 
 def _find(tile: TileId, outcome: TileOutcome | None, plan: Plan, store: Store, held: ExitStack) -> _Tile:
     """A tile's raster stays at hand as long as the stack."""
     if isinstance(outcome, TileMapped):
         key = naming.tile_raster_key(plan.grid, tile, outcome.key)
-        return _Tile(tile, held.enter_context(store.local_path(key)), is_reduced=bool(outcome.excluded))
+        uncovered = left_out(outcome.excluded) if outcome.excluded else Reason.NO_SCENES
+        return _Tile(tile, held.enter_context(store.local_path(key)), uncovered=uncovered)
     return _Tile(tile, reason=outcome.reason) if isinstance(outcome, TileEmpty) else _Tile(tile)
 
 
@@ -184,8 +185,8 @@ def _paste(target: np.ndarray, tile: _Tile, window: Window, plan: Plan, names: S
     for band, name in zip(target, names, strict=True):
         if name == "clear":
             np.minimum(band, MOST_CLEAR, out=band)
-        if name == "reason" and tile.is_reduced:
-            band[band == _NO_SCENES] = _READ_ERROR
+        if name == "reason":
+            band[band == _NO_SCENES] = REASON_CODES[tile.uncovered]
 
 
 def _take_out(strip: Strip, mask: RasterRef, footprint: Footprint) -> None:

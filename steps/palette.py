@@ -13,6 +13,7 @@ REASON_COLOURS = {
     Reason.READ_ERROR: "d1495b",
     Reason.WORKER_LOST: "7b2d43",
     Reason.MASKED: "d9cfb8",
+    Reason.BAD_SCENE: "e9973f",
 }
 AGREES, DISAGREES = 0, 1
 """Values of the disagreement layer; 255 where there is no map or no baseline."""

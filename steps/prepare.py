@@ -4,32 +4,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import shapely
 
 from steps import naming
-from steps.aoi import search_boxes, with_swapped_axes
+from steps.aoi import aoi_shape, search_boxes, with_swapped_axes
 from steps.drift_reference import POINTS_FILE, check_points
 from steps.errors import AoiError, DataError, ModelError
+from steps.layers import check_layers
 from steps.model.card import ModelCard
 from steps.model.job import MapRequest, OffsetVerdict, Plan
 from steps.model.scene import Scene
-from steps.plan import plan_map, search_area
+from steps.plan import check_fit, grid_for, plan_map, project, search_area
 from steps.probe import apply_verdicts, probe_offsets
 from steps.scenes import SceneQuery, find_scenes
 from steps.store import Store
 from steps.versions import code_version
 
+_EDGE_STEP_M = 1000.0
+"""Between places on the AOI's outline that a layer must reach."""
+
 
 def make_plan(request: MapRequest, card: ModelCard, *, probe: bool = True) -> Plan:
     """Search the catalog and pin what is found; the same request of the same catalog gives the same plan.
 
-    Raises DataError when there is no scene, and what `find_scenes` and `plan_map` raise.
+    Raises DataError when there is no scene, and what `check_layers`, `find_scenes` and `plan_map` raise.
     """
+    check_fit(card, request.season, request.options)
+    if card.spec.layers:
+        _check_layers(request, card)
     query = query_of(request, card.spec.bands)
     found = find_scenes(query)
     if not found:
         raise _no_scenes(request, query)
     scenes, verdicts = probed(found, request, probe=probe)
     return plan_map(request, card, scenes, offsets=tuple(verdicts), code_version=code_version())
+
+
+def _check_layers(request: MapRequest, card: ModelCard) -> None:
+    """Raises DataError for a raster that does not reach over all of the AOI, or has other bands than its layer."""
+    epsg = grid_for(request.aoi, request.options).epsg
+    outline = shapely.segmentize(project(aoi_shape(request.aoi), epsg), _EDGE_STEP_M)
+    places = shapely.get_coordinates(outline)
+    check_layers(card.spec, request.options.layers, places, epsg, f"AOI {request.aoi.name}")
 
 
 def _no_scenes(request: MapRequest, query: SceneQuery) -> DataError:

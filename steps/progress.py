@@ -1,15 +1,19 @@
-"""Progress for people: a bar on a terminal, a line now and then elsewhere."""
+"""Progress: for people a bar on a terminal and a line now and then elsewhere, for machines an event."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from steps.log import is_json
+
 _LINES = 10
 """Lines printed for a whole stage where there is no terminal."""
+_log = structlog.get_logger()
 
 
 class Advance(Protocol):
@@ -28,7 +32,7 @@ def console() -> Console:
 @contextmanager
 def stage(title: str, total: int) -> Iterator[Advance]:
     """A stage of `total` steps; on a terminal with a bar and the time left."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not is_json():
         with _bar(title, total) as advance:
             yield advance
     else:
@@ -55,14 +59,19 @@ class _Lines:
 
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total, self._done = title, total, 0
-        self._console = console()
-        self._console.print(f"{title}: 0/{total}")
+        self._say("")
 
     def __call__(self, steps: int = 1, note: str = "") -> None:
         before = self._tenth()
         self._done += steps
         if self._tenth() > before:
-            self._console.print(f"{self._title}: {self._done}/{self._total} {note}".rstrip())
+            self._say(note)
+
+    def _say(self, note: str) -> None:
+        if is_json():
+            _log.info("stage", stage=self._title, done=self._done, total=self._total, note=note)
+        else:
+            console().print(f"{self._title}: {self._done}/{self._total} {note}".rstrip())
 
     def _tenth(self) -> int:
         return self._done * _LINES // max(self._total, 1)

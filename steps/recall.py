@@ -19,18 +19,19 @@ from steps.versions import pixel_version
 
 KEPT = 200
 """Plans at most; those unused longest go."""
+Fits = Callable[[FeatureSpec], bool]
 _log = structlog.get_logger()
 
 
-def plan_or_recall(make: Callable[[], Plan], request: MapRequest, spec: FeatureSpec | None, settings: Settings) -> Plan:
+def plan_or_recall(make: Callable[[], Plan], request: MapRequest, fits: Fits, settings: Settings) -> Plan:
     """The plan that is made, or when the network is away the one that was made of the same request before.
 
-    `spec` is the one that the plan has to have; None: any. Raises what `make` raises where there is no such plan.
+    `fits` says whether a plan of some feature spec will do. Raises what `make` raises where there is no such plan.
     """
     try:
         plan = make()
     except TryAgainError as error:
-        found = _recalled(request, spec, settings)
+        found = _recalled(request, fits, settings)
         if found is None:
             raise
         _log.warning("plan.recalled", catalog=request.catalog, because=error.what, scenes=len(found.scenes))
@@ -47,7 +48,7 @@ def remember(plan: Plan, settings: Settings) -> None:
         store.delete(key)
 
 
-def _recalled(request: MapRequest, spec: FeatureSpec | None, settings: Settings) -> Plan | None:
+def _recalled(request: MapRequest, fits: Fits, settings: Settings) -> Plan | None:
     store, key = _store(settings), _key(request)
     if not store.exists(key):
         return None
@@ -55,8 +56,8 @@ def _recalled(request: MapRequest, spec: FeatureSpec | None, settings: Settings)
         plan = msgspec.json.decode(store.get_bytes(key), type=Plan)
     except msgspec.DecodeError:  # of another version of the code
         return None
-    fits = plan.request == request and plan.pixel_version == pixel_version() and spec in (None, plan.card.spec)
-    return plan if fits else None
+    is_same = plan.request == request and plan.pixel_version == pixel_version()
+    return plan if is_same and fits(plan.card.spec) else None
 
 
 def _key(request: MapRequest) -> str:

@@ -23,7 +23,8 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "# Steps"
     yield ""
-    yield "What pods run. Files and flags only; JSON log lines with `GEOCROP_LOG_FORMAT=json`; SIGTERM is honoured."
+    yield "What pods run. Files and flags only; SIGTERM is honoured. The log is JSON lines, failures too, unless"
+    yield "`GEOCROP_LOG_FORMAT=console`."
     for step in STEPS:
         yield from _command(f"geocrop step {step.name}", step)
     yield ""

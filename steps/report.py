@@ -40,6 +40,7 @@ _REASONS = {
     Reason.READ_ERROR: "scenes could not be read",
     Reason.WORKER_LOST: "tile not finished",
     Reason.MASKED: "outside the mask",
+    Reason.BAD_SCENE: "scenes are broken and were left out",
 }
 _PHASES = {
     Phase.SUCCEEDED: "complete",

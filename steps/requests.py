@@ -20,7 +20,7 @@ from steps.vectors import read_aoi
 
 def build_request(arguments: argparse.Namespace, settings: Settings) -> tuple[MapRequest, ModelCard]:
     """Everything that the arguments of `run` and `quote` say, checked; the model's card with it."""
-    aoi = named(read_aoi(arguments.aoi), arguments.name)
+    aoi = named(read_aoi(arguments.aoi, layer=arguments.aoi_layer or None), arguments.name)
     season = season_of(arguments.season)
     options = _options(arguments)
     ref, card = resolve(arguments.model, settings)
@@ -69,7 +69,7 @@ def _options(arguments: argparse.Namespace) -> MapOptions:
         probabilities=arguments.probabilities,
         mask=_pinned(arguments.mask),
         min_unit_px=arguments.min_unit,
-        layers=_layers(arguments.layer),
+        layers=layers_of(arguments.layer),
         baseline=_pinned(arguments.baseline),
     )
 
@@ -78,7 +78,8 @@ def _pinned(text: str) -> RasterRef | None:
     return pin_raster(text) if text else None
 
 
-def _layers(pairs: Iterable[str]) -> dict[str, RasterRef]:
+def layers_of(pairs: Iterable[str]) -> dict[str, RasterRef]:
+    """Rasters by layer, of NAME=RASTER each. Raises UsageError or DataError for what is none."""
     layers: dict[str, RasterRef] = {}
     for pair in pairs:
         name, equals, raster = pair.partition("=")

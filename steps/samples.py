@@ -91,10 +91,10 @@ def _labelled(laid: TileLabels) -> Pixels:
 
 def _turns(grid: TileGrid, tile: TileId, pixels: Pixels) -> np.ndarray:
     """uint64 (n): a number of each pixel's place, which are drawn in its order. Neighbours' have nothing in common."""
-    return sample_ids(np.full(len(pixels.codes), grid.epsg), *_centres(grid, tile, pixels))
+    return sample_ids(np.full(len(pixels.codes), grid.epsg), *centres(grid, tile, pixels))
 
 
-def _centres(grid: TileGrid, tile: TileId, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
+def centres(grid: TileGrid, tile: TileId, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     """float64 (n), float64 (n): x and y in the grid's CRS."""
     a, _, c, _, e, f = grid.transform(tile)
     return c + a * (pixels.cols + 0.5), f + e * (pixels.rows + 0.5)
@@ -272,16 +272,15 @@ def _made(job: TileJob, pixels: Pixels, means: _Means) -> SampleTable:
 
 
 def _table(job: TileJob, pixels: Pixels, features: np.ndarray) -> SampleTable:
-    grid, tile = job.grid, job.tile
-    x, y = _centres(grid, tile, pixels)
-    places = Transformer.from_crs(grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
+    x, y = centres(job.grid, job.tile, pixels)
+    places = Transformer.from_crs(job.grid.epsg, _EQUAL_AREA, always_xy=True).transform(x, y)
     return SampleTable(
         names=job.card.spec.feature_names,
         features=features,
         codes=pixels.codes,
         groups=pixels.groups,
         places=np.stack(places, axis=1),
-        ids=sample_ids(np.full(len(x), grid.epsg), x, y),
+        ids=sample_ids(np.full(len(x), job.grid.epsg), x, y),
     )
 
 

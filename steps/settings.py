@@ -29,8 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_memory_mb: Annotated[int, msgspec.Meta(ge=1)] = 2000
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Bound of the block cache on disk."""
-    log_format: Literal["console", "json"] = "console"
-
+    log_format: Literal["", "console", "json"] = ""
+    """Empty: JSON lines of steps, console lines of all other commands."""
     sources: str = ""
     """Hosts and `s3://bucket`s, by commas, that a workflow may read from; empty: everywhere, paths too."""
     max_aoi_km2: float = 1_000_000.0

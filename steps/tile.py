@@ -105,7 +105,7 @@ class TileMapper:
         while True:
             try:
                 result = find_result(job, self.store) or self._compute(job, following, reduced=bool(faults))
-                return msgspec.structs.replace(result, planned_key=planned, excluded=tuple(faults))
+                return _as_planned(result, planned, faults)
             except (ReadError, SceneError) as error:
                 job, fault = without_scene(job, error)
                 faults.append(fault)
@@ -129,7 +129,7 @@ class TileMapper:
                 if lattice:
                     with watch.time("drift"):
                         _put_sample(job, lattice, self.store)
-        result = _result(job, pixels, watch.seconds, bytes_read, reduced=reduced)
+        result = _result(job, pixels, watch.seconds, bytes_read)
         if isinstance(result, TileMapped) or not reduced:
             self.store.put_bytes(naming.tile_result_key(job.grid, job.tile, job.key), msgspec.json.encode(result))
         return result
@@ -209,9 +209,20 @@ def without_scene(job: TileJob, error: ReadError | SceneError) -> tuple[TileJob,
     return msgspec.structs.replace(job, scenes=kept), fault
 
 
-def _result(
-    job: TileJob, pixels: dict[Reason, int], seconds: dict[str, float], bytes_read: int, *, reduced: bool
-) -> TileResult:
+def _as_planned(result: TileResult, planned: str, faults: Sequence[SceneFault]) -> TileResult:
+    """The result of a job whose scenes at fault were left out; it may be empty only for want of them."""
+    changes: dict[str, Any] = {"planned_key": planned, "excluded": tuple(faults)}
+    if faults and isinstance(result, TileEmpty):
+        changes["reason"] = left_out(faults)
+    return msgspec.structs.replace(result, **changes)
+
+
+def left_out(faults: Sequence[SceneFault]) -> Reason:
+    """Why what only these scenes could have seen is not mapped; of several causes, the one that may pass."""
+    return Reason.BAD_SCENE if all(fault.lasting for fault in faults) else Reason.READ_ERROR
+
+
+def _result(job: TileJob, pixels: dict[Reason, int], seconds: dict[str, float], bytes_read: int) -> TileResult:
     facts: dict[str, Any] = {
         "tile": job.tile,
         "planned_key": job.key,
@@ -224,14 +235,7 @@ def _result(
     }
     if Reason.MAPPED in pixels:
         return TileMapped(**facts)
-    return TileEmpty(**facts, reason=_empty_reason(pixels, reduced))
-
-
-def _empty_reason(pixels: dict[Reason, int], reduced: bool) -> Reason:
-    """Cloud where anything was seen; a tile short of scenes may be empty only because they could not be read."""
-    if reduced:
-        return Reason.READ_ERROR
-    return Reason.ALL_CLOUD if pixels.get(Reason.ALL_CLOUD) else Reason.NO_SCENES
+    return TileEmpty(**facts, reason=Reason.ALL_CLOUD if pixels.get(Reason.ALL_CLOUD) else Reason.NO_SCENES)
 
 
 def _classify_tile(

@@ -47,8 +47,9 @@ _log = structlog.get_logger()
 def read_aoi(path: str, *, layer: str | None = None) -> Aoi:
     """The AOI in a vector file: GeoJSON, GeoPackage, Shapefile (also zipped), KML, or what else geopandas reads.
 
-    All polygons of the layer together are the AOI. Altitudes of KML are dropped (the format always has them), other
-    3-D files are refused. Raises UsageError for a path that cannot be read, AoiError for what it holds.
+    All polygons of the layer together are the AOI; it must be named where the file has several. Altitudes of KML are
+    dropped (the format always has them), other 3-D files are refused. Raises UsageError for a path or layer that cannot
+    be read, AoiError for what it holds.
     """
     file = _readable(path)
     if file.stat().st_size > MAX_BYTES:
@@ -60,6 +61,8 @@ def read_aoi(path: str, *, layer: str | None = None) -> Aoi:
         with _unzipped(file) as inner:
             return read_aoi(str(inner), layer=layer) if _is_json(inner) else _ogr_aoi(inner, layer, file)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b"") or _is_json(file):
+        if layer:
+            raise UsageError(f"{path} is GeoJSON, which has no layer {layer!r}", "leave out --aoi-layer")
         return parse_aoi(_read_json(file), name=file.stem)
     if b"<OGRVRTDataSource" in head:
         raise AoiError(f"AOI file {path} only refers to other files", "give the file that holds the polygons")
@@ -213,8 +216,10 @@ def _layer(source: str, layer: str | None, named: str) -> str:
     if layer in names:
         return str(layer)
     listed = ", ".join(names[:20]) or "none"
-    what = f"{named} has no layer {layer!r}" if layer else f"{named} has {len(names)} layers"
-    raise UsageError(what, f"there are: {listed}; keep the one that is meant in a file of its own")
+    if layer:
+        raise UsageError(f"{named} has no layer {layer!r}", f"there are: {listed}")
+    remedy = "name an AOI's with --aoi-layer, or keep the one that is meant in a file of its own"
+    raise UsageError(f"{named} has {len(names)} layers", f"there are: {listed}; {remedy}")
 
 
 def _repaired(frame: geopandas.GeoDataFrame, path: str) -> geopandas.GeoDataFrame:

@@ -64,7 +64,13 @@ def _contest(model: RegisteredModel, champion: RegisteredModel | None, settings:
     if champion.former == model.version:
         sys.stdout.write(f"{model.name}/{model.version} was the champion before: going back is always allowed\n")
         return None
-    found = compare(_contender(champion, settings), _contender(model, settings))
+    challenger = _contender(model, settings)
+    if not (fetch(champion, settings) / OOF_FILE).exists():
+        sys.stdout.write(
+            f"{champion.name}/{champion.version} was never measured on what it had not seen: any that was may follow\n"
+        )
+        return None
+    found = compare(_contender(champion, settings), challenger)
     _say(found, champion, model)
     if found.reasons:
         raise ModelError(

@@ -23,7 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     Extras.of(arguments)
     request, card = build_request(arguments, settings())
     plan = plan_or_recall(
-        lambda: make_plan(request, card, probe=not arguments.no_probe), request, card.spec, settings()
+        lambda: make_plan(request, card, probe=not arguments.no_probe),
+        request,
+        lambda spec: spec == card.spec,
+        settings(),
     )
     stored = {str(tile) for tile in stored_tiles(plan, open_store(arguments.out, settings()))}
     answer = quote(plan, load(settings()), stored, crew_of(settings(), arguments.workers).workers)

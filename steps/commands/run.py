@@ -24,7 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     shop = workshop(arguments.out, settings(), arguments.workers)
     with stage("plan", 1) as advance:
         plan = plan_or_recall(
-            lambda: make_plan(request, card, probe=not arguments.no_probe), request, card.spec, settings()
+            lambda: make_plan(request, card, probe=not arguments.no_probe),
+            request,
+            lambda spec: spec == card.spec,
+            settings(),
         )
         advance(1, f"{len(plan.tiles)} tiles, {len(plan.scenes)} scenes")
     new = store_plan(plan, model.model_bytes, shop.store, points)

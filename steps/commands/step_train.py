@@ -7,10 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from steps.asked import season_text
-from steps.references import check_allowed, fetch_arguments
+from steps.asked import layers_asked, season_text
+from steps.references import RASTER_BYTES, check_allowed, fetch_arguments, fetch_file
 from steps.settings import settings
 from steps.store import open_store
+
+_PASSED_ON = (
+    *("labels", "label_column", "label_threshold", "legend", "name", "season", "catalog", "collection"),
+    "spec",
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,19 +25,26 @@ def run(arguments: argparse.Namespace) -> int:
     check_allowed(arguments.catalog, settings())
     with tempfile.TemporaryDirectory(prefix="geocrop-train-") as scratch:
         folder = Path(scratch)
-        fetched = fetch_arguments(arguments, ("labels", "legend"), folder / "given", settings())
+        fetched = fetch_arguments(arguments, ("labels", "legend", "spec"), folder / "given", settings())
+        layers = _layers(arguments, folder / "layers")
         try:
-            return dispatch([*_command(fetched), "--out", str(folder / "model")])
+            return dispatch([*_command(fetched), *layers, "--out", str(folder / "model")])
         finally:
             if arguments.keep and (folder / "model").exists():  # trained, be it registered or not
                 _keep(folder / "model", arguments.keep)
+
+
+def _layers(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
+    for name, raster in layers_asked(arguments).items():
+        found = fetch_file(raster, folder / name, settings(), limit=RASTER_BYTES)
+        yield from ("--layer", f"{name}={found}")
 
 
 def _command(arguments: argparse.Namespace) -> Iterator[str]:
     yield "train"
     season = season_text(arguments.season, dt.datetime.now(dt.UTC).date())
     values = vars(arguments) | {"season": season}
-    for name in ("labels", "label_column", "label_threshold", "legend", "name", "season", "catalog", "collection"):
+    for name in _PASSED_ON:
         if values[name]:
             yield from (f"--{name.replace('_', '-')}", values[name])
     yield from ("--crs", arguments.crs, "--max-cloud", str(arguments.max_cloud))

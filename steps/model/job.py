@@ -22,14 +22,18 @@ class Reason(enum.StrEnum):
     ALL_CLOUD = "all-cloud"
     """Scenes cover it, but none saw it clear."""
     READ_ERROR = "read-error"
-    """The scenes that cover it could not be read."""
+    """The scenes that cover it could not be read, and were left out: another try may read them."""
     WORKER_LOST = "worker-lost"
     """The tile failed or was never finished."""
     MASKED = "masked"
     """Outside the cropland mask."""
+    BAD_SCENE = "bad-scene"
+    """The scenes that cover it are broken, and were left out: another try reads the same."""
 
 
 REASON_CODES: dict[Reason, int] = {reason: code for code, reason in enumerate(Reason)}
+SCENES_LEFT_OUT = frozenset({Reason.READ_ERROR, Reason.BAD_SCENE})
+"""Reasons of what might be mapped had all of its scenes been read."""
 
 
 class RasterRef(msgspec.Struct, frozen=True, kw_only=True):

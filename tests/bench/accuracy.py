@@ -1,10 +1,12 @@
 """Quality of the models: the recipe that `geocrop train` follows, measured on real samples that it was not given.
 
-`python tests/bench/accuracy.py [ROW ...]` prints JSON, then the Markdown tables of docs/accuracy.md. Nested: rounds,
+`python tests/bench/accuracy.py [ROW ...]` prints JSON, then the Markdown tables of docs/accuracy.md; the row `baseline`
+is the table of a plain random forest on two sets of features and three ways to hold parcels out. Nested: rounds,
 learner, vote and calibration are chosen inside of each outer fold, on its training part. Five seeds, of the learners
 and of the folds where these are drawn.
 """
 
+import functools
 import json
 import os
 import sys
@@ -17,7 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GroupKFold
+from sklearn.metrics import precision_recall_fscore_support
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -33,6 +36,7 @@ from steps.material import plan_labels
 from steps.mixing import log_loss
 from steps.model.grid import TileId
 from steps.model.job import Plan
+from steps.model.spec import FeatureSpec
 from steps.recipe import Recipe, balanced_accuracy, follow
 from steps.samples import Pixels, collect_samples
 from steps.scores import expected_calibration_error
@@ -40,11 +44,16 @@ from steps.settings import settings
 from steps.table import SampleTable
 from steps.tables import read_table
 from steps.train import sample_weights
+from steps.vectors import read_features
 
 SEEDS = (1, 2, 3, 4, 5)
 _SEASON = "2018-09-01/2019-08-31"
 _GRASS = "9120"
+_BANDS = ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir16", "swir22")
+_MONTHLY = FeatureSpec(bands=_BANDS, composites=_BANDS, gap_limit=12)
+"""The median of each band in each of twelve parts of the season, every gap filled, and nothing else."""
 _FOREST = "random forest"
+BASELINE = "baseline"
 Folds = Callable[[int], Sequence[Fold]]
 """The outer folds of a seed."""
 
@@ -57,6 +66,8 @@ class Row:
     split: str
     part: Part
     folds: Folds
+    names: tuple[str, ...] = ()
+    """Of the classes, where they are told one by one."""
 
 
 def shared() -> Path:
@@ -98,7 +109,7 @@ def _scores(row: Row, seed: int) -> dict[str, dict[str, float]]:
     with ThreadPoolExecutor(cores()) as pool:
         tried = list(pool.map(lambda fold: _said(part, fold, seed), folds))
     return {
-        name: _score(part, [(test, said[name]) for (_, test), said in zip(folds, tried, strict=True)])
+        name: _score(part, [(test, said[name]) for (_, test), said in zip(folds, tried, strict=True)], row.names)
         for name in tried[0]
     }
 
@@ -118,7 +129,7 @@ def _plain_forest(part: Part, features: np.ndarray, seed: int) -> np.ndarray:
     return found
 
 
-def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str] = ()) -> dict[str, float]:
     held = np.concatenate([test for test, _ in said])
     found = np.concatenate([probabilities for _, probabilities in said])
     truth, called = part.targets[held], found.argmax(axis=1)
@@ -134,6 +145,18 @@ def _score(part: Part, said: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[st
         "right at a confidence of 0.9": float((called == truth)[sure].mean()) if sure.any() else float("nan"),
         "mean confidence there": float(confidence[sure].mean()) if sure.any() else float("nan"),
         "log loss": log_loss(found, truth, np.ones(len(truth))),
+        **_by_class(truth, called, names),
+    }
+
+
+def _by_class(truth: np.ndarray, called: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    numbers = np.arange(len(names))
+    if not names:
+        return {}
+    _, recall, f1, count = precision_recall_fscore_support(truth, called, labels=numbers, zero_division=0.0)
+    columns = {"recall": recall, "F1": f1, "samples": count}
+    return {
+        f"{name}: {measure}": float(column[n]) for n, name in enumerate(names) for measure, column in columns.items()
     }
 
 
@@ -169,15 +192,26 @@ def eastern_random() -> Row:
 def grass(split: str) -> Row:
     """Cropland or grass in Flanders."""
     table, code = _flanders()
-    return _flanders_row("cropland or grass, Flanders", table, (table.codes == code[_GRASS]).astype(np.int64), split)
+    is_grass = (table.codes == code[_GRASS]).astype(np.int64)
+    return _flanders_row("cropland or grass, Flanders", table, is_grass, ("cropland", "grass"), split)
 
 
 def crops(split: str) -> Row:
     """Crop types of Flanders that have two parcels or more."""
-    table, _ = _flanders()
+    table = _flanders()[0]
     several = [code for code in np.unique(table.codes) if len(np.unique(table.groups[table.codes == code])) > 1]
-    table = table.take(np.isin(table.codes, several))
-    return _flanders_row("crop types, Flanders", table, np.unique(table.codes, return_inverse=True)[1], split)
+    return _crop_row("crop types, Flanders", table.take(np.isin(table.codes, several)), split)
+
+
+def all_crops() -> Row:
+    """Every crop type of Flanders; four have a single parcel, so only blocks can be held out."""
+    return _crop_row("all crop types, Flanders", _flanders()[0], "blocks")
+
+
+def _crop_row(data: str, table: SampleTable, split: str) -> Row:
+    codes, targets = np.unique(table.codes, return_inverse=True)
+    called = _crop_names(_flanders()[1])
+    return _flanders_row(data, table, targets, tuple(called[int(code)] for code in codes), split)
 
 
 ROWS: Mapping[str, Callable[[], Row]] = {
@@ -188,6 +222,7 @@ ROWS: Mapping[str, Callable[[], Row]] = {
     "grass, blocks": lambda: grass("blocks"),
     "crops": lambda: crops("parcels"),
     "crops, blocks": lambda: crops("blocks"),
+    "all crops, blocks": all_crops,
 }
 
 
@@ -200,22 +235,29 @@ def _random_row(data: str, split: str, part: Part) -> Row:
     return Row(data, split, part, lambda seed: shuffled(part.targets, FOLDS, seed))
 
 
-def _flanders_row(data: str, table: SampleTable, targets: np.ndarray, split: str) -> Row:
+def _flanders_row(data: str, table: SampleTable, targets: np.ndarray, names: tuple[str, ...], split: str) -> Row:
     if split == "parcels":
         units, name = table.groups, f"whole parcels out ({len(np.unique(table.groups))} parcels)"
     else:
         units, name = cells(table.places, 80.0), "blocks of 8 x 8 pixels out (optimistic)"
     part = _part(table.features, targets, table.groups, units)
-    return Row(data, name, part, lambda seed: grouped(targets, units, FOLDS, seed))
+    return Row(data, name, part, lambda seed: grouped(targets, units, FOLDS, seed), names)
 
 
-def _flanders() -> tuple[SampleTable, dict[str, int]]:
+def _crop_names(codes: Mapping[str, int]) -> dict[int, str]:
+    """Crop by class code; `codes` has them by the register's number."""
+    frame = read_features(str(shared() / "catalogs/flanders/labels.geojson"))
+    return {codes[str(number)]: name for number, name in zip(frame["code"], frame["class"], strict=True)}
+
+
+@functools.cache
+def _flanders(spec: FeatureSpec | None = None) -> tuple[SampleTable, dict[str, int]]:
     """Every labelled pixel of `labels.tif`; a parcel is the nearest polygon of the pixel's class. Codes by name."""
     folder = shared() / "catalogs/flanders"
     command = ["train", "--labels", str(folder / "labels.tif"), "--season", _SEASON, "--catalog", str(folder)]
     arguments = build_parser().parse_args([*command, "--name", "bench"])
     labels = read_labels(arguments.labels, arguments.label_column, None, "")
-    plan = plan_labels(arguments, labels)
+    plan = plan_labels(arguments, labels, spec)
     parcels = read_labels(str(folder / "labels.geojson"), "code", labels.legend, "")
     samples.MAX_PER_GROUP = 10**9
     tiles = {
@@ -239,6 +281,46 @@ def _in_parcels(pixels: Pixels, parcels: Labels, plan: Plan, tile: TileId) -> Pi
         row, col = nearest[:, pixels.rows[here], pixels.cols[here]]
         groups[here] = polygons.groups[row, col]
     return Pixels(pixels.rows, pixels.cols, pixels.codes, groups)
+
+
+# -- the baseline --------------------------------------------------------------------------------------------------
+
+
+def baseline() -> dict[str, dict[str, list[float]]]:
+    """Overall accuracy of a plain random forest, cropland or grass: by features, then by how parcels are held out."""
+    features = {"our features": None, "monthly medians of ten bands": _MONTHLY}
+    return {name: _forest_by_split(spec) for name, spec in features.items()}
+
+
+def _forest_by_split(spec: FeatureSpec | None) -> dict[str, list[float]]:
+    table, code = _flanders(spec)
+    targets = (table.codes == code[_GRASS]).astype(np.int64)
+    part = _part(table.features, targets, table.groups, table.groups)
+    splits: dict[str, Folds] = {
+        "parcels, classes balanced between folds": lambda seed: grouped(targets, table.groups, FOLDS, seed),
+        "parcels at random": lambda seed: list(
+            GroupKFold(FOLDS, shuffle=True, random_state=seed).split(table.features, targets, table.groups)
+        ),
+        "parcels, folds of equal size": lambda _: list(GroupKFold(FOLDS).split(table.features, targets, table.groups)),
+        "one parcel at a time": lambda _: list(LeaveOneGroupOut().split(table.features, targets, table.groups)),
+        "blocks of 8 x 8 pixels": lambda seed: grouped(targets, cells(table.places, 80.0), FOLDS, seed),
+    }
+    return {name: _forest_over_seeds(part, folds) for name, folds in splits.items()}
+
+
+def _forest_over_seeds(part: Part, folds: Folds) -> list[float]:
+    """Mean and standard deviation."""
+    found = [_forest_right(part, folds(seed), seed) for seed in SEEDS]
+    return [round(float(of(found)), 4) for of in (np.mean, np.std)]
+
+
+def _forest_right(part: Part, folds: Sequence[Fold], seed: int) -> float:
+    """Share of all samples held out."""
+    right = 0
+    for train, test in folds:
+        said = _plain_forest(part.take(train), part.features[test], seed)
+        right += int((said.argmax(axis=1) == part.targets[test]).sum())
+    return right / sum(len(test) for _, test in folds)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -266,11 +348,39 @@ def summary(scores: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def by_class(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """The Markdown table of recall and F1 by class, of the rows that tell classes one by one."""
+    lines = ["| data | split | class | samples | recall | F1 |", "|---|---|---|---|---|---|"]
+    for found in scores.values():
+        chosen = found["chosen"]
+        for name in (key.removesuffix(": recall") for key in chosen if key.endswith(": recall")):
+            cells = (_cell(chosen, f"{name}: {measure}") for measure in ("recall", "F1"))
+            count = round(chosen[f"{name}: samples"][0])
+            lines.append(f"| {found['data']} | {found['split']} | {name} | {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def baseline_table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """The Markdown table of the plain forest, a line for each way to hold out."""
+    rows = ([split, *(_cell(one, split) for one in found.values())] for split in next(iter(found.values())))
+    lines = [["held out", *found], ["---"] * (len(found) + 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _cell(found: Mapping[str, Sequence[float]], measure: str) -> str:
     mean, deviation = found[measure]
     return f"{mean:.3f} ± {deviation:.3f}"
 
 
+def main(names: Sequence[str]) -> None:
+    """Measure some rows, or all and the baseline; print the page's tables."""
+    rows = [name for name in names if name != BASELINE]
+    if rows or not names:
+        made = run(rows)
+        sys.stdout.write("\n\n".join((json.dumps(made, indent=1), summary(made), by_class(made))) + "\n")
+    if not names or BASELINE in names:
+        sys.stdout.write(f"\n{baseline_table(baseline())}\n")
+
+
 if __name__ == "__main__":
-    made = run(sys.argv[1:])
-    sys.stdout.write(json.dumps(made, indent=1) + "\n\n" + summary(made) + "\n")
+    main(sys.argv[1:])

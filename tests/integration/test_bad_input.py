@@ -251,6 +251,7 @@ def test_a_collection_of_polygons_is_an_area(user: User) -> None:
         ({"--max-cloud": "nan"}, 2, "--max-cloud"),
         ({"--workers": "-1"}, 2, "--workers"),
         ({"--workers": "many"}, 2, "--workers"),
+        ({"--aoi-layer": "fields"}, 2, "no layer 'fields'"),
         ({"--layer": "dem"}, 2, "NAME=RASTER"),
         ({"--layer": "dem=/nowhere/dem.tif"}, 2, "/nowhere/dem.tif"),
         ({"--mask": "/nowhere/mask.tif"}, 2, "/nowhere/mask.tif"),

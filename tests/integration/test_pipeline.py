@@ -280,6 +280,21 @@ def test_a_bad_scene_is_left_out_and_comes_back(farm: Farm, published: Path, tmp
     assert (second / "map.tif").read_bytes() == (the_map(published) / "map.tif").read_bytes()
 
 
+def test_broken_scenes_are_the_reason(farm: Farm, tmp_path: Path) -> None:
+    """Where every scene is broken nothing is mapped because scenes were left out, and trying again is not advised."""
+    copy = tmp_path / "land"
+    shutil.copytree(farm.land.folder, copy)
+    for path in (copy / farm.land.collection).rglob("red.tif"):
+        path.write_bytes(path.read_bytes()[:100])
+    command = farm.map_command(tmp_path / "store")
+    command[command.index("--catalog") + 1] = str(copy / "catalog.json")
+    done = farm.geocrop(*command, "--no-probe", check=False)
+    assert done.returncode == 65
+    assert "bad-scene" in done.stderr
+    assert "not mapped, bad-scene: " in done.stdout
+    assert not list((tmp_path / "store").glob("tiles/*/*/*"))
+
+
 def test_overlapping_areas_share_tiles(farm: Farm, published: Path, tmp_path: Path) -> None:
     """A second AOI over the first computes only the tiles that are new."""
     store = tmp_path / "store"

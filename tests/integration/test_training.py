@@ -18,9 +18,11 @@ import shapely
 from steps import cli
 from steps.labels import read_labels
 from steps.landscape import Landscape, make_landscape
+from steps.layers import pin_raster, read_window
 from steps.local import Crew
 from steps.model.grid import TileId
 from steps.model.job import Plan, TilePlan
+from steps.models import load_card
 from steps.oof import OOF_FILE, load_oof
 from steps.registry import fetch, list_models
 from steps.samples import collect_samples, labelled_tiles
@@ -249,3 +251,67 @@ def test_workers_make_the_samples_that_one_process_makes(tmp_path: Path) -> None
     ]
     assert found[0].digest == found[1].digest
     assert len(found[0]) == 200
+
+
+def elevation(land: Landscape, path: Path, width: int | None = None) -> Path:
+    """A layer that knows the truth: a model which sees it cannot be wrong; of its western columns only."""
+    with rasterio.open(land.truth) as truth:
+        values, profile = truth.read(1)[:, :width], truth.profile
+    profile |= {"dtype": "float32", "width": values.shape[1], "nodata": -1}
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(values.astype("float32"), 1)
+    return path
+
+
+def points_of(land: Landscape, path: Path, codes: Sequence[int], *, east: bool) -> Path:
+    """Forty points of each of some classes as the truth has them, in one half of the landscape."""
+    rng, names = np.random.default_rng(3), {entry.code: entry.name for entry in land.classes}
+    with rasterio.open(land.truth) as truth:
+        half = np.arange(truth.width) >= truth.width // 2
+        found = [np.argwhere((truth.read(1) == code) & (half == east)) for code in codes]
+        chosen = [(code, *rng.choice(places)) for code, places in zip(codes, found, strict=True) for _ in range(40)]
+        points = shapely.points([truth.xy(row, col) for _, row, col in chosen])
+    frame = {"class": [names[code] for code, _, _ in chosen]}
+    geopandas.GeoDataFrame(frame, geometry=points, crs=land.epsg).to_file(path)
+    return path
+
+
+def test_a_model_may_have_a_layer_and_clear_classes_of_its_own(
+    land: Landscape, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spec in TOML is trained, mapped and evaluated with its raster; without it, or with half of it, all refuse."""
+    spec, model = tmp_path / "spec.toml", tmp_path / "model"
+    spec.write_text('clear_classes = [2, 4, 5, 6, 7]\n[[layers]]\nname = "dem"\n', encoding="utf-8")
+    dem, half = elevation(land, tmp_path / "dem.tif"), elevation(land, tmp_path / "half.tif", 60)
+    with rasterio.open(land.truth) as source:
+        codes = np.bincount(source.read(1).ravel()).argsort()[-2:].tolist()
+    west = points_of(land, tmp_path / "west.gpkg", codes, east=False)
+    train = with_scenes(land, west, "--legend", str(land.legend), "--spec", str(spec), "--quick", "--no-probe")
+    refused(home, capsys, train, 65, "needs the layer dem: give it with --layer dem=RASTER")
+    refused(home, capsys, [*train, "--layer", f"dem={half}"], 65, "half.tif) does not reach over all of")
+    assert cli.main([*train, "--layer", f"dem={dem}", "--out", str(model)]) == 0
+    card = load_card(str(model))
+    assert card.spec.clear_classes == (2, 4, 5, 6, 7)
+    assert card.spec.feature_names[-1] == "dem.value"
+    assert card.trained["layers"] == {"dem": pin_raster(str(dem)).version}
+
+    place = [str(land.aoi), "--season", str(land.season), "--catalog", str(land.catalog), "--model", str(model)]
+    run = ["run", *place, "--out", str(tmp_path / "store"), "--tile-size", "256", "--workers", "1", "--no-probe"]
+    assert cli.main(run) == 65
+    assert "needs the layer dem" in capsys.readouterr().err
+    assert cli.main([*run, "--layer", f"dem={half}"]) == 65
+    assert "does not reach over all of AOI" in capsys.readouterr().err
+    assert cli.main([*run, "--layer", f"dem={dem}"]) == 0
+    (path,) = (tmp_path / "store").glob("maps/*/map.tif")
+    with rasterio.open(path) as source:
+        mapped, transform = source.read(1), tuple(source.transform)[:6]
+    truth = read_window(pin_raster(str(land.truth)), land.epsg, transform, mapped.shape)[0].data
+    assert (mapped == truth)[(mapped != 255) & np.isin(truth, codes)].mean() > 0.95
+
+    east = points_of(land, tmp_path / "east.gpkg", codes, east=True)
+    evaluate = ["evaluate", str(model), *with_scenes(land, east)[1:-2], "--no-probe"]
+    capsys.readouterr()
+    assert cli.main(evaluate) == 65
+    assert "needs the layer dem" in capsys.readouterr().err
+    assert cli.main([*evaluate, "--layer", f"dem={dem}"]) == 0
+    assert float(re.search(r"overall accuracy (\S+)", capsys.readouterr().out)[1]) > 0.95

@@ -114,15 +114,18 @@ def test_a_request_of_the_store_can_be_submitted(farm: Farm, reference: Mapping[
 
 
 def test_a_model_is_trained(farm: Farm, tmp_path: Path) -> None:
-    """`train-model` leaves a model that is one."""
-    land = farm.land
+    """`train-model` leaves a model that is one, with the layer that its spec declares."""
+    land, spec = farm.land, tmp_path / "spec.toml"
+    spec.write_text('[[layers]]\nname = "terrain"\n', encoding="utf-8")
     run = interpreter("train-model", tmp_path / "bucket", tmp_path / "home")
     parameters = {
         "labels": str(land.labels), "legend": str(land.legend), "season": str(land.season),
         "catalog": str(land.catalog), "name": "trained", "keep": str(tmp_path / "kept"),
+        "spec": str(spec), "layers": f"terrain={land.truth}",
     }  # fmt: skip
     assert run.run(parameters) == "Succeeded", run.pods[-1].stderr[-2000:]
-    assert json.loads((tmp_path / "kept/card.json").read_bytes())["name"] == "trained"
+    card = json.loads((tmp_path / "kept/card.json").read_bytes())
+    assert (card["name"], [layer["name"] for layer in card["spec"]["layers"]]) == ("trained", ["terrain"])
 
 
 def test_baselines_are_imported(farm: Farm, tmp_path: Path) -> None:

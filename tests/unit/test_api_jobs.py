@@ -188,6 +188,21 @@ async def test_a_work_started_elsewhere_becomes_a_job(server: ApiServer) -> None
     assert there["season"]["start"] == "2021-10-01"
 
 
+async def test_a_work_told_while_another_led_becomes_a_job(server: ApiServer, tmp_path: Path) -> None:
+    """Once its leader is gone, whoever leads next takes it in, though it is not told again."""
+    async with api_server(tmp_path, engine=server.engine) as other:
+        await other.reconciler.round()
+        made = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        seen = Sighting(name="nightly", uid="u", phase=Phase.RUNNING, created=made)
+        server.reconciler._seen["nightly"] = seen
+        await server.reconciler.round()
+        assert (await server.client.get("/api/v1/jobs/nightly")).status_code == 404
+        async with server.context.database.write() as connection:
+            await connection.run("delete from leases")
+        await server.reconciler.round()
+        assert (await server.job("nightly"))["origin"] == "workflow"
+
+
 async def test_deleting_keeps_what_others_need(server: ApiServer) -> None:
     """The job's own objects and the tiles of nobody else go; shared tiles stay."""
     first, second = (await server.submit())["id"], (await server.submit())["id"]

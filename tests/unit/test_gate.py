@@ -67,6 +67,12 @@ def test_more_mapped_is_never_worse(pixels: dict[Reason, int], least: float, mor
     assert after >= before
 
 
+@pytest.mark.parametrize(("reason", "code"), [(Reason.READ_ERROR, 75), (Reason.BAD_SCENE, 65), (Reason.NO_SCENES, 65)])
+def test_only_what_may_pass_is_tried_again(reason: Reason, code: int):
+    """A job without a map is worth another try where scenes could not be reached, not where they are broken."""
+    assert failure("any-job", verdict({reason: 9}), {}).exit_code == code
+
+
 def test_every_unmapped_tile_has_its_reason():
     """Tiles without a mapped pixel stand in the verdict by name, with why."""
     found = judge({Reason.MAPPED: 1}, {ANY_TILE: Reason.ALL_CLOUD}, (), MapOptions())

@@ -218,10 +218,12 @@ def test_points_without_coordinates_are_named(tmp_path: Path) -> None:
         read_labels(written(tmp_path / "a.csv", f"crop,lon,lat\n{rows}\n"), "crop", None, "")
 
 
-def test_a_label_is_found_by_its_id(tmp_path: Path) -> None:
-    """People do not count rows."""
-    path = written(tmp_path / "a.csv", "parcel_id,crop,lon,lat\nK-17,a,31.1201,-17.8991\n")
-    assert read_labels(path, "crop", None, "").name(1) == "row 1 (parcel_id K-17)"
+@pytest.mark.parametrize("column", ["parcel_id", "parcel", "Field", "plot"])
+def test_a_label_is_found_by_its_id(tmp_path: Path, column: str) -> None:
+    """People do not count rows. The column of the class is no id, whatever its name."""
+    path = written(tmp_path / "a.csv", f"{column},crop,lon,lat\nK-17,a,31.1201,-17.8991\n")
+    assert read_labels(path, "crop", None, "").name(1) == f"row 1 ({column} K-17)"
+    assert read_labels(path, column, None, "").name(1) == "row 1"
 
 
 def test_rows_are_counted_as_the_file_has_them(tmp_path: Path) -> None:

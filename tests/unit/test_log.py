@@ -10,7 +10,9 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steps.cli import main
 from steps.log import configure, hide_secrets
+from steps.progress import stage
 from steps.settings import Settings
 
 SECRET = "s3cr3t-signature"  # noqa: S105 - what must not be seen
@@ -112,3 +114,30 @@ def test_configured_twice_logs_once(capsys: pytest.CaptureFixture[str], tmp_path
     configure(Settings(home=tmp_path, log_format="json"))
     logging.getLogger("any.library").warning("once")
     assert len(lines(capsys)) == 1
+
+
+def test_steps_log_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of a step is JSON, its failure too, without any setting; the setting overrides that."""
+    command = ["step", "clean", "--store", "ftp://any.example", "--days", "1"]
+    assert main(command) == 2
+    found = lines(capsys)
+    assert found[-1]["event"] == "failed"
+    assert found[-1]["exit_code"] == 2
+    assert "ftp://any.example" in str(found[-1]["error"])
+
+
+def test_commands_log_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other commands say what failed in one line of prose; so does a step that is told to."""
+    command = ["clean", "--store", "ftp://any.example"]
+    monkeypatch.setenv("GEOCROP_LOG_FORMAT", "console")
+    assert main(["step", *command]) == 2
+    assert capsys.readouterr().err.startswith("geocrop: ")
+
+
+def test_stages_are_events_for_machines(capsys: pytest.CaptureFixture[str], as_json: None) -> None:  # noqa: ARG001
+    """What people see as a bar is an event with its counts."""
+    with stage("tiles", 2) as advance:
+        advance(2, "r1c2")
+    first, last = lines(capsys)
+    assert (first["stage"], first["done"], first["total"]) == ("tiles", 0, 2)
+    assert (last["event"], last["done"], last["note"]) == ("stage", 2, "r1c2")

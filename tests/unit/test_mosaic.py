@@ -152,7 +152,7 @@ def mosaic(plan: Plan, outcomes: Mapping[TileId, TileOutcome], store: FolderStor
 @given(
     points=st.lists(st.tuples(st.floats(0, 90), st.floats(0, 90)), min_size=3, max_size=6),
     kinds=st.lists(
-        st.sampled_from(("mapped", "mapped", Reason.ALL_CLOUD, Reason.READ_ERROR, "failed", "absent")),
+        st.sampled_from(("mapped", "mapped", Reason.ALL_CLOUD, Reason.BAD_SCENE, "failed", "absent")),
         min_size=30, max_size=30,
     ),
     size=st.sampled_from((16, 48)),
@@ -231,12 +231,17 @@ def test_probabilities_are_pasted_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(made.paths["probabilities"]), naive(plan, tiles, made.footprint)[8:])
 
 
-def test_a_reduced_tile_says_that_scenes_could_not_be_read(tmp_path: Path) -> None:
-    """Where scenes were left out, a pixel without scenes is one of a read error."""
+@pytest.mark.parametrize(
+    ("lasting", "reason"),
+    [((True,), Reason.BAD_SCENE), ((False,), Reason.READ_ERROR), ((False, True), Reason.READ_ERROR)],
+)
+def test_a_reduced_tile_says_which_scenes_it_lacks(tmp_path: Path, lasting: tuple[bool, ...], reason: Reason) -> None:
+    """Where scenes were left out, a pixel without scenes is one of a bad scene, or of an error that may pass."""
     plan = plan_of(square())
+    faults = tuple(msgspec.structs.replace(ANY_FAULT, lasting=one) for one in lasting)
     whole = mosaic(plan, *one_tile(tmp_path, plan), tmp_path / "out")
-    reduced = mosaic(plan, *one_tile(tmp_path, plan, excluded=(ANY_FAULT,)), tmp_path / "out")
-    assert reduced.pixels[Reason.READ_ERROR] == whole.pixels[Reason.NO_SCENES]
+    reduced = mosaic(plan, *one_tile(tmp_path, plan, excluded=faults), tmp_path / "out")
+    assert reduced.pixels[reason] == whole.pixels[Reason.NO_SCENES]
     assert Reason.NO_SCENES not in reduced.pixels
 
 

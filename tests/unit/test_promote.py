@@ -172,6 +172,16 @@ def test_a_version_without_predictions_cannot_be_compared(
     assert not (model_folder(resolve("crops/2", registry)[0], registry) / OOF_FILE).exists()
 
 
+def test_a_champion_that_was_never_measured_is_followed_by_any_that_was(
+    registry: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else nothing could ever replace a model of one parcel."""
+    register(registry, oof=False)
+    register(registry)
+    assert main(["promote", "crops"]) == 0
+    assert "crops/1 was never measured" in capsys.readouterr().out
+
+
 def test_a_registry_that_is_away_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], free_port: int
 ) -> None:

@@ -106,9 +106,16 @@ def test_a_layer_must_be_named_when_there_are_two(tmp_path):
     path = tmp_path / "both.gpkg"
     frame(FARM).to_file(path, layer="farm")
     frame(box(5, 50, 5.1, 50.1)).to_file(path, layer="other")
-    assert "there are: farm, other" in refusal(path, UsageError)
+    assert "there are: farm, other; name an AOI's with --aoi-layer" in refusal(path, UsageError)
     assert read_aoi(str(path), layer="farm").geometry == parse_aoi(geojson()).geometry
-    assert "no layer 'nope'" in refusal(path, UsageError, layer="nope")
+    assert "no layer 'nope': there are: farm, other" in refusal(path, UsageError, layer="nope")
+
+
+def test_geojson_has_no_layers(tmp_path):
+    """A layer asked for is never silently another."""
+    path = tmp_path / "farm.geojson"
+    path.write_text(json.dumps(geojson()), encoding="utf-8")
+    assert "no layer 'farm'" in refusal(path, UsageError, layer="farm")
 
 
 @pytest.mark.parametrize(
