@@ -160,7 +160,7 @@ class Installation:
     def refresh(self, *names: str) -> None:
         """Have Argo CD look now."""
         for name in names:
-            note = "argocd.argoproj.io/refresh=normal"
+            note = "argocd.argoproj.io/refresh=hard"
             self.argocd.run("annotate", "application", name, note, "--overwrite")
 
     @staticmethod

@@ -55,6 +55,8 @@ async function liveTiles(browser) {
   await tab.goto(`http://127.0.0.1:${PORT + 2}/#job=${JOB}`);
   await tab.getByRole("progressbar").waitFor();
   await pause(6000);
+  live.push(); // the shader of the first change is not of every change
+  await pause(1500);
   const session = await tab.context().newCDPSession(tab);
   await session.send("Performance.setTimeDomain", { timeDomain: "threadTicks" }).catch(() => undefined); // its own time, whatever else runs
   await session.send("Performance.enable");

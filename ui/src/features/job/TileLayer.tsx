@@ -56,6 +56,7 @@ function shownOf({ features }: Schemas["TileCollection"], published: boolean): G
 function addLayers(map: MapLibre): void {
   if (map.getSource(SOURCE)) return;
   map.addSource(SOURCE, { type: "geojson", data: EMPTY, promoteId: "tile" });
-  map.addLayer({ id: "tiles-fill", type: "fill", source: SOURCE, paint: { "fill-color": COLOURS, "fill-opacity": 0.32 } }, SLOTS.outlines);
-  map.addLayer({ id: "tiles-line", type: "line", source: SOURCE, paint: { "line-color": COLOURS, "line-width": 1.5 } }, SLOTS.outlines);
+  map.addLayer({ id: "tiles-fill", type: "fill", source: SOURCE, paint: { "fill-color": COLOURS, "fill-opacity": 0.42 } }, SLOTS.outlines);
+  // In one colour: MapLibre paints anew whatever depends on a state, and only the fill has to.
+  map.addLayer({ id: "tiles-line", type: "line", source: SOURCE, paint: { "line-color": "#16211a", "line-opacity": 0.5, "line-width": 1 } }, SLOTS.outlines);
 }
