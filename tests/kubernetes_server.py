@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lightkube.config.kubeconfig import KubeConfig
 
+from tests.programs import unpacked
 from tests.s3_server import free_ports
 
 ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
 KINDS = ROOT / "tests/e2e/fixtures/workflow-kinds.yaml"
 ACCESS = ROOT / "gitops/apps/workflow-access/service-accounts.yaml"
 TEMPLATES = ROOT / "gitops/apps/workflow-templates"
@@ -151,12 +151,11 @@ def _programs(folder: Path) -> Path:
     """A folder with both."""
     if (found := shutil.which("kube-apiserver")) and shutil.which("etcd"):
         return Path(found).parent
-    if not (SHARED / "unpack.sh").exists():
+    target = unpacked("kube")
+    if target is None:
         pytest.skip(
             "NO KUBERNETES: put kube-apiserver and etcd on the PATH; the Argo engine was not tested against a real API"
         )
-    done = subprocess.run([str(SHARED / "unpack.sh"), "kube"], stdout=subprocess.PIPE, text=True, check=True)
-    target = Path(done.stdout.strip().splitlines()[-1]) / "kube"
     for name in ("etcd", "kube-apiserver"):
         (folder / name).symlink_to(target.resolve())
     return folder

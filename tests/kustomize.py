@@ -1,7 +1,6 @@
 """Kustomize over the project's manifests, with whichever of its programs is here."""
 
 import functools
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,10 +10,11 @@ from typing import Any
 
 import yaml
 
+from tests.programs import unpacked
+
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[1]
 GITOPS = ROOT / "gitops"
-SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
 
 
 @functools.cache
@@ -24,10 +24,8 @@ def program() -> tuple[str, ...]:
         return (found, "build")
     if found := shutil.which("kubectl"):
         return (found, "kustomize")
-    if (SHARED / "bin/kustomize.xz").exists():
-        done = subprocess.run([str(SHARED / "unpack.sh"), "kustomize"], stdout=subprocess.PIPE, text=True, check=True)
-        return (f"{done.stdout.strip()}/kustomize", "build")
-    return ()
+    found_beside = unpacked("kustomize")
+    return (str(found_beside), "build") if found_beside else ()
 
 
 def build(folder: Path) -> list[Json]:

@@ -51,8 +51,8 @@ class PostgresServer:
             connection.execute(command)
 
     def start(self) -> None:
-        """Until it takes connections. Nothing is flushed to disk: what is kept goes with the test."""
-        settings = ("shared_buffers=64MB", "max_connections=60", "full_page_writes=off", "synchronous_commit=off")
+        """Until it takes connections. Commits reach the system, not the disk: they outlive the server."""
+        settings = ("shared_buffers=64MB", "max_connections=60", "full_page_writes=off")
         options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F {' '.join(f'-c {one}' for one in settings)}"
         self._control(f"--log={self.folder / 'log'}", f"--options={options}", "start")
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests import kustomize
 from tests import platform_checks as checks
-from tests.kustomize import ROOT, SHARED, Json
+from tests.kustomize import ROOT, Json
+from tests.programs import SHARED, one_at_a_time
 
 MODULE = ROOT / "infra/platform"
 IMAGES = ROOT / "infra/images"
@@ -74,7 +75,7 @@ def test_the_module_is_valid(tmp_path: Path) -> None:
     copy = shutil.copytree(MODULE, tmp_path / "module", ignore=shutil.ignore_patterns(".terraform*"))
     for arguments in (["fmt", "-check", "-diff"], ["init", "-backend=false", "-input=false"], ["validate"]):
         command = [tofu, f"-chdir={copy}", *arguments]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)
         if arguments[0] == "init" and "TF_CLI_CONFIG_FILE" not in env and done.returncode:
             pytest.skip("MODULE NOT TESTED: the provider's registry is not reached")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -85,7 +86,8 @@ def tofu_of(folder: Path) -> tuple[str, dict[str, str]]:
     env = os.environ | {"TF_DATA_DIR": str(folder / "data")}
     if (SHARED / "services/tofu-mirror.sh").exists():
         env |= {"TOFU_PROVIDER_HOST": "registry.opentofu.org", "TOFU_STATE": str(folder / "mirror")}
-        subprocess.run([str(SHARED / "services/tofu-mirror.sh")], env=env, check=True, stdout=subprocess.DEVNULL)
+        with one_at_a_time():
+            subprocess.run([str(SHARED / "services/tofu-mirror.sh")], env=env, check=True, stdout=subprocess.DEVNULL)
         env["TF_CLI_CONFIG_FILE"] = str(folder / "mirror/tofurc")
         return str(Path(os.environ.get("CLUSTER_BIN", "/tmp/cluster/bin")) / "tofu"), env  # noqa: S108
     if found := shutil.which("tofu") or shutil.which("terraform"):

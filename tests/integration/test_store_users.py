@@ -16,7 +16,8 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from tests.kustomize import GITOPS, SHARED
+from tests.kustomize import GITOPS
+from tests.programs import unpacked
 from tests.s3_server import free_ports
 
 PROGRAM = GITOPS / "apps/minio/users/store_users.py"
@@ -87,10 +88,10 @@ def minio_program() -> str:
     """MinIO's server; the one beside the project where none is installed."""
     if found := shutil.which("minio"):
         return found
-    if not (SHARED / "bin/minio.xz").exists():
+    beside = unpacked("minio")
+    if beside is None:
         pytest.skip("STORE'S USERS NOT TESTED: no minio is here")
-    done = subprocess.run([str(SHARED / "unpack.sh"), "minio"], stdout=subprocess.PIPE, text=True, check=True)
-    return f"{done.stdout.strip()}/minio"
+    return str(beside)
 
 
 def wait_until_ready(port: int) -> None:
