@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.kubernetes_server import SHARED
+from tests.programs import SHARED
 from tests.s3_server import free_ports
 
 _START_SECONDS = 60
