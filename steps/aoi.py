@@ -310,7 +310,8 @@ def _unify(polygons: list[Polygon], label: str) -> Polygon | MultiPolygon:
 
 def _without_seam(union: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
     """The union without vertices on straight edges, as splitting at the antimeridian leaves them; moves < 0.1 mm."""
-    plain = shapely.simplify(shapely.normalize(union), 1e-10)
+    with np.errstate(divide="ignore", invalid="ignore"):  # GEOS divides by lengths of zero, and looks at what comes out
+        plain = shapely.simplify(shapely.normalize(union), 1e-10)
     return plain if plain.is_valid and not plain.is_empty else union
 
 
