@@ -32,6 +32,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return folder
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The one that the API runs on."""
+    return "asyncio"
+
+
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
     """A test that configures the log, as every command does, does so for itself."""

@@ -18,11 +18,6 @@ _PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def argo(kubernetes: KubernetesServer, tmp_path: Path) -> AsyncIterator[ArgoStage]:
     made = ArgoStage(kubernetes, tmp_path)
     yield made

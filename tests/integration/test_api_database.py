@@ -20,12 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The one that the API runs on."""
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "postgis"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """An empty database, its schema made."""

@@ -20,11 +20,6 @@ from tests.kubernetes_server import SUBMITTER, KubernetesServer
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("kubernetes")]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["fake", "local", "argo"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     made: Stage

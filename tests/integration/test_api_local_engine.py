@@ -15,11 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[LocalEngine]:
     one = LocalEngine(tmp_path / "engine", places=1)
     await one.open()

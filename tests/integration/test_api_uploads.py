@@ -17,11 +17,6 @@ _MOST_MB = 300
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
     async with api_server(tmp_path) as one:
         yield one

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
     async with api_server(tmp_path, auth="on", max_vertices=1000, max_body_mb=1) as one:
         yield one

@@ -13,11 +13,6 @@ from tests.api_server import ANY_ORDER, api_server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_an_s3_store_has_the_budget_that_it_is_given() -> None:
     """What lies in it and what is promised to active jobs is taken off; without a budget there is no bound."""
     store = MemoryStore()

@@ -16,11 +16,6 @@ SCRIPT = "console.log('any');\n" * 200
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[AsyncTestClient]:
     """A page of two files."""
     page = tmp_path / "page"

@@ -12,11 +12,6 @@ from steps.store import MemoryStore
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_pods_that_are_gone_are_read_from_the_archive() -> None:
     """Their JSON lines; not of pods that still speak for themselves, nor what is no log."""
     store, prefix = MemoryStore(), naming.workflow_logs("any-1")
