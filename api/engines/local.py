@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from api.engines.log_lines import log_line
 from api.engines.protocol import Sighting, Synced, Work
 from api.schemas import LogLine
 from steps.errors import StoreError
@@ -335,14 +336,4 @@ def _read_from(path: Path, position: int) -> bytes:
 
 def _log_line(line: bytes) -> LogLine:
     """A JSON line of the steps' log; anything else is a line of its own."""
-    try:
-        fields = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return LogLine(event=line.decode(errors="replace")[:2000])
-    return LogLine(
-        time=str(fields.pop("timestamp", "")),
-        level=str(fields.pop("level", "info")),
-        event=str(fields.pop("event", "")),
-        tile=str(fields.pop("tile", "")),
-        fields=fields,
-    )
+    return log_line(line) or LogLine(event=line.decode(errors="replace")[:2000])

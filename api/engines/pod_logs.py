@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
-import msgspec
-
+from api.engines.log_lines import log_line
 from api.schemas import LogLine
 from steps import naming
 from steps.errors import TryAgainError
@@ -30,7 +28,7 @@ async def archived(store: Store, work: str, but: set[str]) -> AsyncIterator[LogL
             pod, _, file = key.removeprefix(prefix).partition("/")
             if file == "main.log" and pod not in but:
                 text = await asyncio.to_thread(store.get_bytes, key)
-                for line in filter(None, map(parsed, text.decode(errors="replace").splitlines())):
+                for line in filter(None, map(log_line, text.decode(errors="replace").splitlines())):
                     yield line
     except (TryAgainError, MissingObject):
         return
@@ -69,20 +67,5 @@ async def _listen(
 
 async def _hear(queue: Queue, said: AsyncIterator[str]) -> None:
     async for text in said:
-        if (line := parsed(text)) is not None:
+        if (line := log_line(text)) is not None:
             await queue.put(line)
-
-
-def parsed(text: str) -> LogLine | None:
-    """A JSON line of the steps' log; the executor's own lines are left out."""
-    try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
-    return LogLine(
-        time=str(fields.pop("timestamp", "")),
-        level=str(fields.pop("level", "info")),
-        event=str(fields.pop("event", "")),
-        tile=str(fields.pop("tile", "")),
-        fields=fields,
-    )
