@@ -19,7 +19,7 @@ from api.schemas import PlannedEvent, TilesEvent
 from api.views import counts, tile_properties
 from steps import naming
 from steps.errors import GeoCropError
-from steps.model.grid import TileGrid, TileId
+from steps.model.grid import TileGrid
 from steps.model.job import Phase, TileEmpty, TileFailed, TileOutcome
 
 _BATCH = 500
@@ -99,7 +99,7 @@ class Feed:
         """Tiles with news, and the shared objects that they are made of."""
         store, fresh = self._context.store, []
         grid: TileGrid | None = None
-        for key in store.list(naming.job_tile_key(job, TileId(row=0, col=0)).rpartition("/")[0] + "/"):
+        for key in store.list(naming.job_tiles_prefix(job)):
             name = key.rpartition("/")[2].removesuffix(".json")
             if name in done:
                 continue

@@ -186,7 +186,7 @@ class Reconciler:
         """What is this job's alone; the item first, so that nobody finds half a map."""
         store = self._context.store
         store.delete(naming.item_key(job))
-        for prefix in (naming.map_key(job, ""), naming.plan_key(job).rpartition("/")[0] + "/"):
+        for prefix in (naming.map_key(job, ""), naming.job_prefix(job)):
             for key in store.list(prefix):
                 store.delete(key)
         store.delete(naming.request_key(job))

@@ -14,6 +14,7 @@ from steps.model.job import Plan, SceneFault
 from steps.model.scene import SCL
 from steps.placement import Lattice, reach, tile_lattice
 from steps.reader import Supply, Wanted, checked, damage, inflate, supply_of
+from steps.remote import is_web
 from steps.settings import Settings
 from steps.sources import RemoteFile
 from steps.tiff import TiffLayout
@@ -84,7 +85,7 @@ def fetch_plan(plan: Plan, settings: Settings, progress: Progress, *, supply: Su
     """
     supply = supply or supply_of(settings)
     assets = list(_assets(plan))
-    remote = [(wanted, targets) for wanted, targets in assets if wanted.asset.href.startswith(("http://", "https://"))]
+    remote = [(wanted, targets) for wanted, targets in assets if is_web(wanted.asset.href)]
     progress(sum(len(scene.assets) for scene in plan.scenes) - len(remote), "on this machine, or not read")
     faults: list[GeoCropError] = []
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -53,7 +53,7 @@ def keep_extras(extras: Extras, job: str, store: Store) -> None:
         path, key = getattr(extras, name), naming.polygons_key(job, name)
         if path:
             _put_polygons(path, key, store)
-        elif store.exists(key):
+        else:
             store.delete(key)
 
 

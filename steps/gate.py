@@ -1,6 +1,6 @@
 """Judging coverage. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from steps.errors import DataError, GeoCropError, TryAgainError
 from steps.model.grid import TileId
@@ -44,11 +44,16 @@ def failure(job: str, coverage: Coverage, outcomes: Mapping[TileId, TileOutcome]
         return TryAgainError(what, f"try again with: geocrop retry {job}")
     if failed:
         return DataError(what, "correct that, then run it again")
-    if coverage.excluded and all(fault.lasting for fault in coverage.excluded):
+    if coverage.excluded and left_out(coverage.excluded) is Reason.BAD_SCENE:
         return DataError(what, "replace that file, or take its item out of the catalog, then run it again")
     if Reason.READ_ERROR in coverage.pixels:
         return TryAgainError(what, f"try again with: geocrop retry {job}")
     return DataError(what, "choose another season, area or catalog")
+
+
+def left_out(faults: Sequence[SceneFault]) -> Reason:
+    """Why what only these scenes could have seen is not mapped; of several causes, the one that may pass."""
+    return Reason.BAD_SCENE if all(fault.lasting for fault in faults) else Reason.READ_ERROR
 
 
 def _phase(share: float, options: MapOptions) -> Phase:

@@ -16,13 +16,14 @@ from steps.areas import ClassAreas, pixel_areas
 from steps.cog import CogWriter, RasterSpec, cog_writer
 from steps.errors import DataError
 from steps.footprint import Footprint
+from steps.gate import left_out
 from steps.layers import read_window
 from steps.model.card import NODATA_CLASS, ClassDef
 from steps.model.grid import TileId
 from steps.model.job import REASON_CODES, Plan, RasterRef, Reason, TileEmpty, TileMapped, TileOutcome
 from steps.palette import REASON_COLOURS
 from steps.store import Store
-from steps.tile import BANDS, left_out
+from steps.tile import BANDS
 
 CLEAR_NODATA = 255
 MOST_CLEAR = CLEAR_NODATA - 1

@@ -32,21 +32,31 @@ def request_key(job: str) -> str:
 
 
 def plan_key(job: str) -> str:
-    return f"plans/{job}/plan.json"
+    return f"{job_prefix(job)}plan.json"
+
+
+def job_prefix(job: str) -> str:
+    """What is kept of a job beside its map."""
+    return f"plans/{job}/"
+
+
+def job_tiles_prefix(job: str) -> str:
+    """What became of its tiles."""
+    return f"{job_prefix(job)}tiles/"
 
 
 def coverage_key(job: str) -> str:
-    return f"plans/{job}/coverage.json"
+    return f"{job_prefix(job)}coverage.json"
 
 
 def legend_key(job: str) -> str:
     """Names and colours that the user gave for a job's classes."""
-    return f"plans/{job}/legend.json"
+    return f"{job_prefix(job)}legend.json"
 
 
 def polygons_key(job: str, name: str) -> str:
     """The `zones` or `parcels` that the user gave for a job."""
-    return f"plans/{job}/{name}.parquet"
+    return f"{job_prefix(job)}{name}.parquet"
 
 
 def calibration_key() -> str:
@@ -56,7 +66,7 @@ def calibration_key() -> str:
 
 def workflow_key(job: str) -> str:
     """The last workflow of a job and how it ended."""
-    return f"plans/{job}/workflow.json"
+    return f"{job_prefix(job)}workflow.json"
 
 
 def workflow_logs(workflow: str) -> str:
@@ -117,4 +127,4 @@ def baseline_key(year: int) -> str:
 
 def job_tile_key(job: str, tile: TileId) -> str:
     """What became of one tile of one job; tiles themselves are shared between jobs."""
-    return f"plans/{job}/tiles/{tile}.json"
+    return f"{job_tiles_prefix(job)}{tile}.json"

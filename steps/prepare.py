@@ -116,7 +116,7 @@ def store_plan(plan: Plan, model_bytes: bytes, store: Store, points: bytes | Non
 
 def withdraw(plan: Plan, new: Sequence[str], store: Store) -> None:
     """Take back what a job without any result left in the store: `new` and its notes. Its plan goes first."""
-    notes = list(store.list(f"{naming.plan_key(plan.job).rpartition('/')[0]}/"))
+    notes = list(store.list(naming.job_prefix(plan.job)))
     for key in (naming.plan_key(plan.job), *notes, *new):
         store.delete(key)
 

@@ -151,7 +151,7 @@ def _put_tables(job: str, folder: Path, store: Store) -> None:
     for path in sorted(folder.iterdir()):
         store.put_file(naming.map_key(job, path.name), path)
     for name in _OPTIONAL:
-        if not (folder / name).exists() and store.exists(naming.map_key(job, name)):
+        if not (folder / name).exists():
             store.delete(naming.map_key(job, name))
 
 

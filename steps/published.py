@@ -12,13 +12,12 @@ from urllib.parse import urljoin
 
 from steps.errors import CatalogError, DataError, SceneError, UsageError
 from steps.model.card import ClassDef
-from steps.remote import RangeReader
+from steps.remote import RangeReader, is_web
 from steps.scenes import read_document
 from steps.settings import settings
 from steps.stac import replay_classes
 from steps.store import MissingObject, Store, open_store
 
-_WEB = ("http://", "https://")
 _MULTIHASH = "1220"
 """What `file:checksum` begins with for SHA-256."""
 _PIECE_BYTES = 16 * 2**20
@@ -83,7 +82,7 @@ def open_published(href: str) -> Published:
     """The map of an item: a path, an s3:// or a web address. Raises UsageError or CatalogError."""
     href = absolute(href)
     item = read_item(href)
-    store = None if href.startswith(_WEB) else open_store(href.rpartition("/")[0], settings())
+    store = None if is_web(href) else open_store(href.rpartition("/")[0], settings())
     return Published(href=href, item=item, classes=replay_classes(item), store=store)
 
 
@@ -94,7 +93,7 @@ def absolute(href: str) -> str:
 
 def read_item(href: str) -> Mapping[str, Any]:
     """The STAC item at an absolute path, an s3:// or a web address. Raises UsageError or CatalogError."""
-    if href.startswith(_WEB):
+    if is_web(href):
         item: Any = read_document(href)
     else:
         item = _stored_item(href, open_store(href.rpartition("/")[0] or "/", settings()))
@@ -110,7 +109,7 @@ def as_file(href: str) -> Iterator[Path]:
         folder, _, name = href.rpartition("/")
         with open_store(folder, settings()).local_path(name) as path:
             yield path
-    elif href.startswith(_WEB):
+    elif is_web(href):
         with tempfile.TemporaryDirectory(prefix="geocrop-published-") as scratch:
             yield _download(href, Path(scratch) / "map.tif")
     else:

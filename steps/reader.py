@@ -26,7 +26,7 @@ from steps.errors import GeoCropError, ReadError, SceneError
 from steps.kernels.blocks import copy_block, scale_values, shift_values
 from steps.model.scene import SCL, Asset
 from steps.placement import Lattice, Rect, place, reach
-from steps.remote import RangeReader
+from steps.remote import RangeReader, is_web
 from steps.scratch import Scratch
 from steps.settings import Settings, settings
 from steps.sources import ByteSource, LocalFile, RemoteFile
@@ -75,7 +75,7 @@ class Supply:
     def source(self, wanted: Wanted) -> ByteSource | None:
         """The asset's bytes; None where only GDAL can get at them. Raises OSError for a path that is none."""
         href = wanted.asset.href
-        if href.startswith(("http://", "https://")):
+        if is_web(href):
             return self.remote(wanted)
         if "://" in href.removeprefix("file://") or href.startswith("/vsi"):
             return None

@@ -10,9 +10,10 @@ import structlog
 
 from steps import naming
 from steps.errors import TryAgainError
+from steps.model.card import ModelCard
 from steps.model.job import MapRequest, Plan
 from steps.model.spec import FeatureSpec
-from steps.prepare import encode_plan
+from steps.prepare import encode_plan, make_plan
 from steps.settings import Settings
 from steps.store import FolderStore
 from steps.versions import pixel_version
@@ -21,6 +22,13 @@ KEPT = 200
 """Plans at most; those unused longest go."""
 Fits = Callable[[FeatureSpec], bool]
 _log = structlog.get_logger()
+
+
+def plan_of_map(request: MapRequest, card: ModelCard, settings: Settings, *, probe: bool) -> Plan:
+    """`make_plan`'s, or what it made of the same request before, when the catalog is away."""
+    return plan_or_recall(
+        lambda: make_plan(request, card, probe=probe), request, lambda spec: spec == card.spec, settings
+    )
 
 
 def plan_or_recall(make: Callable[[], Plan], request: MapRequest, fits: Fits, settings: Settings) -> Plan:

@@ -12,6 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from steps.errors import DataError, TryAgainError, UsageError
+from steps.remote import is_web
 from steps.settings import Settings
 from steps.store import open_store
 
@@ -26,11 +27,6 @@ _LATER = {408, 425, 429, 500, 502, 503, 504}
 def is_reference(text: str) -> bool:
     """Whether a text is an address, and not a path."""
     return "://" in text
-
-
-def is_web(text: str) -> bool:
-    """Whether a text is the address of something on a web server."""
-    return text.startswith(("http://", "https://"))
 
 
 def check_allowed(reference: str, settings: Settings) -> None:

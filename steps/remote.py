@@ -115,6 +115,11 @@ class RangeReader:
             answer.close()
 
 
+def is_web(href: str) -> bool:
+    """Whether it is the address of something on a web server."""
+    return href.startswith(("http://", "https://"))
+
+
 def unsigned(href: str) -> str:
     """An href as it may be shown and stored: without query and credentials."""
     parts = urlsplit(href)

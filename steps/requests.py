@@ -80,10 +80,15 @@ def _pinned(text: str) -> RasterRef | None:
 
 def layers_of(pairs: Iterable[str]) -> dict[str, RasterRef]:
     """Rasters by layer, of NAME=RASTER each. Raises UsageError or DataError for what is none."""
-    layers: dict[str, RasterRef] = {}
+    return {name: pin_raster(raster) for name, raster in named_rasters(pairs).items()}
+
+
+def named_rasters(pairs: Iterable[str]) -> dict[str, str]:
+    """What NAME=RASTER names. Raises UsageError for what is none; the rasters are not looked at."""
+    rasters: dict[str, str] = {}
     for pair in pairs:
         name, equals, raster = pair.partition("=")
         if not (name and equals and raster):
             raise UsageError(f"--layer {pair!r} is not NAME=RASTER", "as --layer dem=dem.tif")
-        layers[name] = pin_raster(raster)
-    return layers
+        rasters[name] = raster
+    return rasters

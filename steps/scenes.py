@@ -36,6 +36,7 @@ from steps.items import absolute_href, asset_names, is_remote, newest, self_href
 from steps.model.aoi import BBox, Season
 from steps.model.scene import SCL, Asset, Scene
 from steps.profiles import SIGNED_HOSTS, Profile, known_collections, profile_for
+from steps.remote import is_web
 
 MAX_DOCUMENT = 200_000_000
 """Bytes of the largest catalog document that is read."""
@@ -104,7 +105,7 @@ def find_scenes(query: SceneQuery) -> list[Scene]:
 def absolute_catalog(text: str) -> str:
     """A catalog as the plan pins it: a URL as it stands, a path absolute. Raises UsageError for a path to nothing."""
     text = text.strip()
-    if text.lower().startswith(("http://", "https://")):
+    if is_web(text.lower()):
         return text
     if "://" in text and not text.startswith("file://"):
         raise UsageError(f"catalog {text[:100]!r} cannot be opened", "give a folder, a file or an http(s) URL")
@@ -503,7 +504,7 @@ class _ApiIO(StacApiIO):
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         """For pystac-client: the document as text. Raises CatalogError for a link that is not http(s)."""
         href = str(source.get_href() if isinstance(source, pystac.Link) else source)
-        if not href.startswith(("http://", "https://")):
+        if not is_web(href):
             raise CatalogError(f"the API refers to {href[:100]}", "a remote catalog may only refer to remote files")
         return super().read_text(source, *args, **kwargs)
 

@@ -24,6 +24,7 @@ from steps.drift_reference import Known, read_known
 from steps.errors import DataError, ReadError, SceneError
 from steps.features import Features, compute_features
 from steps.forest import Forest, compile_forest
+from steps.gate import left_out
 from steps.lattice import Lattice, encode_sample
 from steps.layers import read_layers
 from steps.model.card import NODATA_CLASS, ModelCard
@@ -215,11 +216,6 @@ def _as_planned(result: TileResult, planned: str, faults: Sequence[SceneFault]) 
     if faults and isinstance(result, TileEmpty):
         changes["reason"] = left_out(faults)
     return msgspec.structs.replace(result, **changes)
-
-
-def left_out(faults: Sequence[SceneFault]) -> Reason:
-    """Why what only these scenes could have seen is not mapped; of several causes, the one that may pass."""
-    return Reason.BAD_SCENE if all(fault.lasting for fault in faults) else Reason.READ_ERROR
 
 
 def _result(job: TileJob, pixels: dict[Reason, int], seconds: dict[str, float], bytes_read: int) -> TileResult:

@@ -9,7 +9,7 @@ from api.schemas import MapOrder, PhaseEvent
 from geocrop.client import Client, Event, Job
 from steps.errors import UsageError
 from steps.progress import console
-from steps.requests import epsg_of
+from steps.requests import epsg_of, named_rasters
 from steps.settings import settings
 
 _ONLY_HERE = ("zones", "parcels", "legend", "workers", "plan", "store")
@@ -41,7 +41,7 @@ def order_of(client: Client, arguments: argparse.Namespace) -> MapOrder:
         probabilities=arguments.probabilities,
         min_unit_px=arguments.min_unit,
         mask=arguments.mask,
-        layers=dict(pair.partition("=")[::2] for pair in arguments.layer),
+        layers=named_rasters(arguments.layer),
         baseline_year=_year(arguments.baseline),
         probe=not arguments.no_probe,
     )

@@ -17,8 +17,9 @@ from steps.jobs import carry_out
 from steps.model.job import Plan
 from steps.models import check_digest
 from steps.prepare import load_points, store_plan
-from steps.references import MODEL_BYTES, fetch_file, is_web
+from steps.references import MODEL_BYTES, fetch_file
 from steps.registry import model_folder, pinned
+from steps.remote import is_web
 from steps.scenes import read_document
 from steps.settings import settings
 from steps.stac import replay_classes, replay_plan

@@ -7,9 +7,9 @@ from steps.commands.outcome import say_coverage, workshop
 from steps.errors import DataError
 from steps.extras import Extras, keep_extras
 from steps.jobs import carry_out
-from steps.prepare import load_points, make_plan, store_plan, withdraw
+from steps.prepare import load_points, store_plan, withdraw
 from steps.progress import stage
-from steps.recall import plan_or_recall
+from steps.recall import plan_of_map
 from steps.registry import pinned
 from steps.requests import build_request
 from steps.settings import settings
@@ -23,12 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     points = load_points(str(model.folder), card)
     shop = workshop(arguments.out, settings(), arguments.workers)
     with stage("plan", 1) as advance:
-        plan = plan_or_recall(
-            lambda: make_plan(request, card, probe=not arguments.no_probe),
-            request,
-            lambda spec: spec == card.spec,
-            settings(),
-        )
+        plan = plan_of_map(request, card, settings(), probe=not arguments.no_probe)
         advance(1, f"{len(plan.tiles)} tiles, {len(plan.scenes)} scenes")
     new = store_plan(plan, model.model_bytes, shop.store, points)
     keep_extras(extras, plan.job, shop.store)
