@@ -204,11 +204,9 @@ class Client:
             return dict(area)
         if isinstance(area, AoiView):
             return area.geometry
-        if not isinstance(area, str | Path):
-            return json.loads(json.dumps(area.__geo_interface__))
-        if Path(area).suffix.lower() in {".json", ".geojson"}:
-            return json.loads(Path(area).read_text(encoding="utf-8-sig"))
-        return self.convert(area).geometry
+        if isinstance(area, str | Path):
+            return self.convert(area).geometry
+        return json.loads(json.dumps(area.__geo_interface__))
 
 
 class Job:

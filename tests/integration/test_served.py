@@ -200,6 +200,14 @@ def test_the_command_line_works_against_a_server(server: Served, farm: Farm, map
     assert (folder / "map.tif").read_bytes() == _bytes(mapped)
 
 
+def test_a_file_that_is_no_area_is_refused_by_name(client: Client, farm: Farm, tmp_path: Path) -> None:
+    """Whatever its suffix says: the server reads all files, and tells what is wrong with this one."""
+    file = tmp_path / "field.geojson"
+    file.write_text('{"type":', encoding="utf-8")
+    with pytest.raises(RefusedError, match="AOI file field is not JSON"):
+        client.order(file, str(farm.land.season), **CHOICES)
+
+
 def _bytes(job: Job) -> bytes:
     return httpx.get(job.result().layers["map"].href).content
 
