@@ -63,22 +63,19 @@ def read_window(
     Raises DataError when it cannot be read.
     """
     rows, cols = shape
-    try:
-        with (
-            rasterio.open(ref.href) as source,
-            WarpedVRT(
-                source,
-                crs=f"EPSG:{epsg}",
-                transform=Affine(*transform),
-                width=cols,
-                height=rows,
-                resampling=Resampling[resampling],
-                add_alpha=source.nodata is None,
-            ) as warped,
-        ):
-            return warped.read(list(range(1, source.count + 1)), masked=True)
-    except RasterioError as error:
-        raise DataError(f"raster {ref.href} cannot be read", f"check the file ({error})") from error
+    with (
+        _opened(ref) as source,
+        WarpedVRT(
+            source,
+            crs=f"EPSG:{epsg}",
+            transform=Affine(*transform),
+            width=cols,
+            height=rows,
+            resampling=Resampling[resampling],
+            add_alpha=source.nodata is None,
+        ) as warped,
+    ):
+        return warped.read(list(range(1, source.count + 1)), masked=True)
 
 
 def check_layers(spec: FeatureSpec, layers: Mapping[str, RasterRef], places: np.ndarray, epsg: int, whose: str) -> None:

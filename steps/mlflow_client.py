@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from steps.errors import GeoCropError, ModelError, StoreError, TryAgainError, UsageError
+from steps.remote import proxy_of
 from steps.settings import Settings
 
 _QUIET = {
@@ -114,17 +114,13 @@ def _uri(settings: Settings) -> str:
 def _probe(uri: str, settings: Settings) -> None:
     """Raises TryAgainError when nothing listens at a server's address, before MLflow takes seconds to say so."""
     parts = urlsplit(uri)
-    if parts.scheme not in _PORTS or not parts.hostname or _proxied(parts.scheme, parts.hostname):
+    if parts.scheme not in _PORTS or not parts.hostname or proxy_of(uri):
         return
     try:
         with socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _PROBE_SECONDS):
             pass
     except OSError as error:
         raise _away(settings) from error
-
-
-def _proxied(scheme: str, host: str) -> bool:
-    return scheme in getproxies() and not proxy_bypass(host)
 
 
 def _away(settings: Settings) -> TryAgainError:

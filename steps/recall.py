@@ -13,7 +13,7 @@ from steps.errors import TryAgainError
 from steps.model.card import ModelCard
 from steps.model.job import MapRequest, Plan
 from steps.model.spec import FeatureSpec
-from steps.prepare import encode_plan, make_plan
+from steps.prepare import make_plan
 from steps.settings import Settings
 from steps.store import FolderStore
 from steps.versions import pixel_version
@@ -51,7 +51,7 @@ def plan_or_recall(make: Callable[[], Plan], request: MapRequest, fits: Fits, se
 def remember(plan: Plan, settings: Settings) -> None:
     """Keep a plan for a day without network."""
     store = _store(settings)
-    store.put_bytes(_key(plan.request), encode_plan(plan))
+    store.put_bytes(_key(plan.request), msgspec.json.encode(plan))
     for key in _surplus(store):
         store.delete(key)
 

@@ -207,7 +207,12 @@ def _ssl() -> ssl.SSLContext:
 
 
 def _pool_for(url: str) -> urllib3.PoolManager:
-    """The environment's proxy is honoured, as other clients do."""
+    proxy = proxy_of(url)
+    return _proxy(proxy) if proxy else _pool()
+
+
+def proxy_of(url: str) -> str:
+    """The environment's proxy for an address, which is honoured as other clients do; empty: none."""
     parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    return _proxy(proxy) if proxy and not proxy_bypass(parts.hostname or "") else _pool()
+    proxy = getproxies().get(parts.scheme, "")
+    return proxy if proxy and not proxy_bypass(parts.hostname or "") else ""
