@@ -28,6 +28,7 @@ from api.reconcile import Reconciler
 from api.routes import access, aois, choices, health, jobs, quotes, stac
 from api.routes.page import list_page_baselines
 from api.settings import ApiSettings
+from api.tasks import end
 from steps.errors import TryAgainError
 
 VERSION = "1.0.0"
@@ -194,12 +195,12 @@ def _lifespan(context: Context, *, reconcile: bool) -> Any:
         opened = asyncio.Event()
         task = asyncio.create_task(_serve(context, opened, reconcile=reconcile))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(opened.wait(), _OPEN_SECONDS)
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await opened.wait()
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
             await _close(context)
 
     return lifespan

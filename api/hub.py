@@ -62,7 +62,8 @@ class Hub:
                     after = event.seq
                     yield event
                 try:
-                    await asyncio.wait_for(news.wait(), _HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                        await news.wait()
                 except TimeoutError:
                     yield None
         finally:

@@ -7,6 +7,7 @@ from it; so whatever a crash left undone is done again by whoever leads next, an
 import asyncio
 import contextlib
 import datetime as dt
+from collections.abc import Awaitable
 
 import msgspec
 import structlog
@@ -38,6 +39,7 @@ from api.feed import Feed
 from api.orders import Pinned
 from api.schemas import PhaseEvent
 from api.secrets import new_id
+from api.tasks import end
 from api.views import counts
 from steps import naming
 from steps.errors import DataError, TryAgainError, UsageError
@@ -64,12 +66,13 @@ class Reconciler:
 
     async def run(self) -> None:
         """For ever; what fails is logged and tried again. Whoever led and ends lets another lead at once."""
+        works = (self._rounds(), self._listen(), self._context.hub.run())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._rounds())
-                tasks.create_task(self._listen())
-                tasks.create_task(self._context.hub.run())
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.gather(*ended)
         finally:
+            await end(*tasks)
             with contextlib.suppress(TryAgainError):
                 async with self._context.database.write() as connection:
                     await leave_lease(connection, "reconciler", self._me)
@@ -78,15 +81,16 @@ class Reconciler:
         while True:
             await self._calmly(self.round())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._context.wake.wait(), _ROUND_SECONDS)
+                async with asyncio.timeout(_ROUND_SECONDS):
+                    await self._context.wake.wait()
             self._context.wake.clear()
-            await self._context.desk.end_idle()
-            await self._context.planner.end_idle()
+            await self._calmly(self._context.desk.end_idle())
+            await self._calmly(self._context.planner.end_idle())
 
-    async def _calmly(self, work: "asyncio.Future[None] | object") -> None:
+    async def _calmly(self, work: Awaitable[None]) -> None:
         """One job that cannot be worked on keeps no other from being worked on."""
         try:
-            await work  # type: ignore[misc]
+            await work
         except TryAgainError as error:
             _log.warning("reconcile.away", error=str(error))
             await asyncio.sleep(_AWAY_SECONDS)

@@ -18,6 +18,7 @@ from api.app import make_app
 from api.context import make_context
 from api.secrets import new_secret
 from api.settings import ApiSettings, api_settings
+from api.tasks import end
 from steps.errors import UsageError
 from steps.settings import settings
 
@@ -87,8 +88,7 @@ async def serve(arguments: argparse.Namespace, chosen: ApiSettings) -> int:
         await server.serve()
     finally:
         if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            await end(watch)
     return 0
 
 

@@ -22,6 +22,7 @@ import structlog
 from api.engines.log_lines import log_line
 from api.engines.protocol import Sighting, Synced, Work
 from api.schemas import LogLine
+from api.tasks import end
 from steps.errors import StoreError
 from steps.model.job import MapRequest, Phase
 
@@ -75,8 +76,7 @@ class LocalEngine:
     async def close(self) -> None:
         """See Engine."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def ping(self) -> None:
         """See Engine."""
@@ -250,7 +250,8 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, what)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), _MERCY_SECONDS)
+            async with asyncio.timeout(_MERCY_SECONDS):
+                await child.wait()
             return
 
 

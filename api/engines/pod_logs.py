@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from api.engines.log_lines import log_line
 from api.schemas import LogLine
+from api.tasks import end
 from steps import naming
 from steps.errors import TryAgainError
 from steps.store import MissingObject, Store
@@ -42,8 +43,7 @@ async def spoken(pods: Pods, lines: Lines, over: Over, *, follow: bool) -> Async
         while (line := await queue.get()) is not None:
             yield line
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        await end(listening)
 
 
 async def _listen(

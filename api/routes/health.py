@@ -53,7 +53,8 @@ async def status(context: Shared, reader: Who) -> Status:  # noqa: ARG001 - the 
 async def _check(ask: Callable[[], Awaitable[Any]]) -> DependencyHealth:
     start = time.monotonic()
     try:
-        await asyncio.wait_for(ask(), _PATIENCE_SECONDS)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await ask()
     except (GeoCropError, TimeoutError) as error:
         return DependencyHealth(status="failing", detail=str(error) or "no answer", milliseconds=_since(start))
     return DependencyHealth(status="ok", milliseconds=_since(start))
