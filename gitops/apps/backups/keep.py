@@ -1,4 +1,4 @@
-"""Brings a night's backup to the store and to a second place, and back: `keep.py keep` and `keep.py fetch DATE [PLACE]`.
+"""Brings a night's backup to the store and to a second place, and back: `keep.py keep`, `keep.py fetch DATE [PLACE]`.
 
 A backup is complete when it has `complete.json`, which is written last and lists sizes; only such a one is fetched.
 Secrets are encrypted with the key of secret `backup-key`, which the operator keeps elsewhere, too.
