@@ -18,8 +18,13 @@ FOLDER = "/home/work/notebooks"
 
 def store(place: Installation, port: int, secret: str) -> Minio:
     """The store, as the user of a secret sees it."""
-    keys = {name: place.secret(secret, f"{name.replace('_', '-')}") for name in ("access_key", "secret_key")}
-    return Minio(endpoint=f"127.0.0.1:{port}", secure=False, **keys)
+    access_key, secret_key = keys_of(place, secret)
+    return Minio(endpoint=f"127.0.0.1:{port}", access_key=access_key, secret_key=secret_key, secure=False)
+
+
+def keys_of(place: Installation, secret: str) -> tuple[str, str]:
+    """Access key and secret key of a user of the store."""
+    return place.secret(secret, "access-key"), place.secret(secret, "secret-key")
 
 
 def put_dataset(client: Minio, land: Landscape) -> None:

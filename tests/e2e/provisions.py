@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.e2e import images
 from tests.e2e.images import PROGRAMS, ROOT, SHARED
+from tests.e2e.stage import worker_image
 
 PLACE = ROOT / "gitops/place/images/kustomization.yaml"
 ARGO_VERSION = "v4.1.2"
@@ -77,6 +78,7 @@ def _made_images() -> dict[str, str]:
     for name, folders in _PACKAGE.items():
         made[f"geocrop-{name}"] = images.of_dockerfile(name, (*folders, *_EVERY), {"BASE_IMAGE": base})
     made["geocrop-web"] = images.of_dockerfile("web", ("ui",), {"BASE_IMAGE": base, "BUILD_IMAGE": node})
+    made["geocrop-worker"] = worker_image(shared=True)
     return made | _programs()
 
 

@@ -12,7 +12,7 @@ from steps.landscape import Landscape
 from steps.store import open_store
 from tests.e2e.images import ROOT
 from tests.e2e.installation import DOMAIN, Installation
-from tests.e2e.lab import DATASETS, store
+from tests.e2e.lab import DATASETS, keys_of, store
 from tests.e2e.visitor import Visitor
 from tests.s3_server import S3Server
 
@@ -35,8 +35,7 @@ def put_world(place: Installation, land: Landscape, folder: Path) -> None:
         statement |= {"Resource": [f"arn:aws:s3:::{DATASETS}/landscape/*"]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         store(place, port, "minio-root").set_bucket_policy(bucket_name=DATASETS, policy=policy)
-        keys = (place.secret("geocrop-s3", "access-key"), place.secret("geocrop-s3", "secret-key"))
-        server = S3Server(f"127.0.0.1:{port}", *keys, bucket=RESULTS)
+        server = S3Server(f"127.0.0.1:{port}", *keys_of(place, "geocrop-s3"), bucket=RESULTS)
         results = open_store(f"s3://{RESULTS}", server.settings(folder))
         import_baselines([str(path) for path in land.baselines.values()], results)
 
