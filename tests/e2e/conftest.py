@@ -2,13 +2,25 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Kube
 from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure comes what the cluster says of the namespace."""
+    report = yield
+    stage = item.funcargs.get("stage")
+    if report.failed and isinstance(stage, Stage):
+        report.sections.append((f"{call.when}: the namespace", stage.kube.picture()))
+    return report
 
 
 @pytest.fixture(scope="session")
