@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
+from tests.e2e.argo import tile_times
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Kube
 from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
@@ -32,6 +33,13 @@ def stage() -> Iterator[Stage]:
         except LookupError as error:
             pytest.skip(f"NOTHING TESTED ON KUBERNETES: {error}")
         yield stack.enter_context(staged(*found))
+
+
+@pytest.fixture
+def fresh(stage: Stage) -> None:
+    """No tile is in the store."""
+    for name in tile_times(stage.store):
+        stage.store.remove_object(bucket_name=BUCKET, object_name=name)
 
 
 @pytest.fixture(scope="session")
