@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from minio import Minio
 from minio.error import S3Error
 
@@ -198,6 +200,7 @@ def test_the_story_in_the_browser(place: Installation, land: Landscape, tmp_path
     if reason := missing():
         pytest.skip(f"STORY NOT TESTED: {reason}")
     put_world(place, land, tmp_path)
+    change_template(place)
     start = time.monotonic()
     job = tell(place, land, PAGE)
     print(json.dumps({"story": round(time.monotonic() - start)}))  # noqa: T201
@@ -205,10 +208,41 @@ def test_the_story_in_the_browser(place: Installation, land: Landscape, tmp_path
         found = store(place, port, "minio-root").list_objects(bucket_name=RESULTS, prefix="maps/", recursive=True)
         assert [one for one in found if str(one.object_name).endswith(f"{job}/map.tif")]
     assert run_of(place, job)["data"]["metrics"]
-    done = [one for one in place.kube.get("workflows")["items"] if one["metadata"]["name"].startswith(job)]
-    assert [one["status"]["phase"] for one in done] == ["Succeeded"]
-    pods = [node for node in done[0]["status"]["nodes"].values() if node["type"] == "Pod"]
-    assert "classify" in {node["templateName"] for node in pods}
+    (workflow,) = (one for one in place.kube.get("workflows")["items"] if one["metadata"]["name"].startswith(job))
+    assert workflow["status"]["phase"] == "Succeeded"
+    assert workflow["metadata"]["labels"]["e2e"] == "committed"
+    nodes = argo_says(place, workflow["metadata"]["name"])["status"]["nodes"].values()
+    assert "classify" in {node["templateName"] for node in nodes if node["type"] == "Pod"}
+    assert "tile.done" in logs_of(place, job)
+
+
+def change_template(place: Installation) -> None:
+    """A commit that has every later workflow carry a label."""
+    with place.checkout() as tree:
+        path = tree / "gitops/apps/workflow-templates/map-aoi.yaml"
+        template = yaml.safe_load(path.read_text(encoding="utf-8"))
+        template["spec"].setdefault("workflowMetadata", {}).setdefault("labels", {})["e2e"] = "committed"
+        path.write_text(yaml.safe_dump(template), encoding="utf-8")
+    place.refresh("workflows")
+    place.wait(["workflows"], 240, place.revision())
+
+
+def argo_says(place: Installation, name: str) -> dict[str, Any]:
+    """A workflow, as Argo's server has it for whoever brings a token."""
+    token = place.kube.run("create", "token", "geocrop-submitter").strip()
+    with place.kube.forwarded("service/argo-server", 2746) as port:
+        url = f"http://127.0.0.1:{port}/api/v1/workflows/geocrop/{name}"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            return dict(json.load(answer))
+
+
+def logs_of(place: Installation, job: str) -> str:
+    """What its pods said, as the page's users read it."""
+    visitor = Visitor(place.traefik)
+    password = place.secret("gitea", "admin-password")
+    visitor.sign_in(f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", password)
+    return visitor.open(f"https://{PAGE}/api/v1/jobs/{job}/logs").text
 
 
 @pytest.fixture(scope="module")
