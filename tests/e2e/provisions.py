@@ -153,7 +153,10 @@ def _argo(kubectl: str, *, shared: bool) -> str:
         if Path(path).is_file()
         else subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     )
-    return re.sub(r"(quay\.io/argoproj/[a-z]+):latest", rf"\1:{ARGO_VERSION}", text)
+    text = re.sub(r"(quay\.io/argoproj/[a-z-]+):latest", rf"\1:{ARGO_VERSION}", text)
+    # A program that was not built as a release does not know the image of its executor.
+    executor = f"--executor-image=quay.io/argoproj/argoexec:{ARGO_VERSION}"
+    return re.sub(r"args:\n( *- )--namespaced\n", rf"args:\n\1--namespaced\n\1{executor}\n", text)
 
 
 def _pack_argo() -> None:
