@@ -6,6 +6,7 @@ built again; of each image buildah keeps the newest.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
