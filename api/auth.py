@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 
 from api.clock import now
@@ -118,12 +117,6 @@ def _is_loopback(url: str) -> bool:
 # -- dependencies --------------------------------------------------------------------------------------------------
 
 
-def context_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Context:
-    """The process's own."""
-    context: Context = connection.app.state.context
-    return context
-
-
 async def _with_scope(request: AnyRequest, context: Context, scope: str) -> Principal:
     try:
         who = await identify(request, context)
@@ -144,13 +137,8 @@ def _address(request: AnyRequest) -> str:
     return request.client.host if request.client else ""
 
 
-async def provide_context(request: AnyRequest) -> Context:
-    """`context`. The others ask for it, so that they come one after the other: a task for each costs more than both."""
-    return context_of(request)
-
-
 async def provide_reader(request: AnyRequest, context: NamedDependency[Context]) -> Principal:
-    """`reader`: may look."""
+    """`reader`: may look. Asks for `context`, so that the two come one after the other: tasks would cost more."""
     return await _with_scope(request, context, "read")
 
 

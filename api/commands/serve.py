@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import structlog
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -32,7 +33,7 @@ _log = structlog.get_logger()
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
     chosen = choose(arguments, api_settings())
-    return asyncio.run(serve(arguments, chosen))
+    return uvloop.run(serve(arguments, chosen))
 
 
 def choose(arguments: argparse.Namespace, given: ApiSettings) -> ApiSettings:

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import functools
 import re
+import select
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ class PostgisDatabase:
             timeout=_PATIENCE_SECONDS,
             reconnect_timeout=30,
             kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
         )
 
     async def open(self) -> None:
@@ -111,6 +112,14 @@ class PostgisConnection:
             conditions.append(f"{table}.shape && {envelope}")
             values |= {f"w{turn}": west, f"e{turn}": east, f"s{turn}": south, f"n{turn}": north}
         return f"({' or '.join(conditions)})", values
+
+
+async def _check(connection: AsyncConnection[Row]) -> None:
+    """A server that went away has closed its end, and can be read from: only then is it asked, over the wire."""
+    end = select.poll()
+    end.register(connection.fileno(), select.POLLIN)
+    if end.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from api.database.schema import migrations
 from steps.errors import DataError, StoreError, UsageError
 
 _BUSY_SECONDS = 10
+_NAME = itemgetter(0)
+"""Of a column's description."""
 T = TypeVar("T")
 
 
@@ -130,7 +133,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _as_dict(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+    return dict(zip(map(_NAME, cursor.description), row, strict=True))
 
 
 def _adapted(values: Row) -> Row:

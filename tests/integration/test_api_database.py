@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg import AsyncConnection
 
 from api.database import access, aois, jobs, records, schema, tiles
 from api.database.driver import Database, Placed, TakenError
 from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
 from steps.model.job import Phase
+from tests.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -321,6 +323,20 @@ async def test_migration_from_the_previous_version(
         await records.put_item(connection, "any-job", "{}", NOW)
     assert await _listed(after) == ["any-job"]
     await after.close()
+
+
+async def test_connections_that_the_server_ended_are_not_used(postgres: PostgresServer) -> None:
+    """After a restart of the server the first to ask is answered."""
+    database = PostgisDatabase(postgres.create("ended"), size=4)
+    await database.open()
+    try:
+        await asyncio.gather(*(database.ping() for _ in range(4)))
+        async with await AsyncConnection.connect(postgres.uri("postgres"), autocommit=True) as other:
+            await other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'ended'")
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(database.ping() for _ in range(4)))
+    finally:
+        await database.close()
 
 
 @pytest.mark.parametrize("table", ["jobs", "aois"])
