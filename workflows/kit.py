@@ -124,7 +124,7 @@ def step(  # noqa: PLR0913 - a pod has many sides
         priority_class_name=role.priority,
         retry_strategy=_retry(role),
         pod_spec_patch=_more_memory(role) if role.memory_again else None,
-        synchronization=_semaphore(semaphore) if semaphore else None,
+        synchronization=_locks(semaphore),
     )
 
 
@@ -257,9 +257,14 @@ def _more_memory(role: Role) -> str:
     return f'{{"containers": [{{"name": "main", "resources": {resources}}}]}}'
 
 
-def _semaphore(key: str) -> m.Synchronization:
+def _locks(semaphore: str = "", mutex: str = "") -> m.Synchronization | None:
+    """By a key of the ConfigMap of limits, and by name."""
+    if not semaphore and not mutex:
+        return None
+    key = m.ConfigMapKeySelector(name=LIMITS, key=semaphore)
     return m.Synchronization(
-        semaphores=[m.SemaphoreRef(config_map_key_ref=m.ConfigMapKeySelector(name=LIMITS, key=key))]
+        semaphores=[m.SemaphoreRef(config_map_key_ref=key)] if semaphore else None,
+        mutexes=[m.Mutex(name=mutex)] if mutex else None,
     )
 
 
@@ -287,13 +292,19 @@ def task(
     )
 
 
-def graph(name: str, tasks: Sequence[m.DAGTask], *, inputs: Sequence[str] = (), mutex: str = "") -> m.Template:
-    """A template of tasks; one that fails does not keep the others from being done."""
+def graph(
+    name: str, tasks: Sequence[m.DAGTask], *, inputs: Sequence[str] = (), mutex: str = "", semaphore: str = ""
+) -> m.Template:
+    """A template of tasks; one that fails does not keep the others from being done.
+
+    A mutex stands beside a semaphore where another template of the workflow has one: Argo 4.1 cannot retry it else
+    (docs/decisions/0034).
+    """
     return m.Template(
         name=name,
         inputs=_inputs(inputs, ()),
         dag=m.DAGTemplate(tasks=list(tasks), fail_fast=False),
-        synchronization=m.Synchronization(mutexes=[m.Mutex(name=mutex)]) if mutex else None,
+        synchronization=_locks(semaphore, mutex),
     )
 
 

@@ -71,6 +71,7 @@ def _finish() -> kit.Template:
         ],
         inputs=("job", "groups", "batch-size"),
         mutex=f"geocrop-{given('job')}",
+        semaphore="maps",
     )
 
 

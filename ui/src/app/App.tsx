@@ -1,8 +1,8 @@
-import { lazy, Suspense } from "react";
 import { AreaTools } from "@/features/aoi";
 import { BaselineLayers, BaselineNotices, Legend, YearDock } from "@/features/baselines";
 import { AreaOutline, TileLayer } from "@/features/job";
 import { ResultLayer, Swipe } from "@/features/result";
+import { MapFrame } from "@/map/MapFrame";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
 import { Attribution } from "./Attribution";
@@ -11,8 +11,6 @@ import { Notices } from "./Notices";
 import { SidePanel } from "./SidePanel";
 import { WatchedJob } from "./WatchedJob";
 import { useFolded } from "./folded";
-
-const MapFrame = lazy(() => import("@/map/MapFrame"));
 
 /** The page: the map with everything that lies over it. */
 export function App() {
@@ -24,27 +22,25 @@ export function App() {
         <a className="skip" href="#map" onClick={focusMap}>{strings.app.skip}</a>
         <h1 className="visually-hidden">{strings.app.name}: {strings.app.tagline}</h1>
       </header>
-      <Suspense fallback={null}>
-        <MapFrame>
-          <BaselineLayers />
-          <AreaTools />
-          <ResultLayer />
-          <TileLayer />
-          <AreaOutline />
-          <Swipe />
-          <WatchedJob />
-          <SidePanel />
-          <section className="controls" aria-label={strings.map.tools}>
-            <Controls />
-            <Legend />
-          </section>
-          <div className="foot">
-            <YearDock />
-            <Attribution />
-          </div>
-          <Notices><BaselineNotices /></Notices>
-        </MapFrame>
-      </Suspense>
+      <MapFrame>
+        <BaselineLayers />
+        <AreaTools />
+        <ResultLayer />
+        <TileLayer />
+        <AreaOutline />
+        <Swipe />
+        <WatchedJob />
+        <SidePanel />
+        <section className="controls" aria-label={strings.map.tools}>
+          <Controls />
+          <Legend />
+        </section>
+        <div className="foot">
+          <YearDock />
+          <Attribution />
+        </div>
+        <Notices><BaselineNotices /></Notices>
+      </MapFrame>
     </div>
   );
 }

@@ -19,6 +19,23 @@ export async function fetchBaselines(signal: AbortSignal): Promise<readonly Base
   return found.toSorted((a, b) => a.year - b.year);
 }
 
+const SHARED_MS = 10_000;
+let asked: { readonly at: number; readonly answer: Promise<readonly Baseline[]> } | undefined;
+
+/** As `fetchBaselines`, but who asks soon after another gets the same answer. */
+export function askBaselines(): Promise<readonly Baseline[]> {
+  if (asked !== undefined && performance.now() - asked.at < SHARED_MS) return asked.answer;
+  const answer = fetchBaselines(AbortSignal.timeout(20_000));
+  answer.catch(() => (asked = undefined));
+  asked = { at: performance.now(), answer };
+  return answer;
+}
+
+/** The year to show: the one asked for where there is one, else the newest. */
+export function chosenBaseline(baselines: readonly Baseline[], year: number | null): Baseline | undefined {
+  return baselines.find((one) => one.year === year) ?? baselines.at(-1);
+}
+
 async function attempt(address: string, signal: AbortSignal): Promise<readonly Baseline[] | undefined> {
   try {
     const response = await fetch(address, { signal, headers: { accept: "application/json" } });

@@ -1,5 +1,5 @@
 import { create } from "zustand";
-import { fetchBaselines, type Baseline } from "./catalog";
+import { askBaselines, type Baseline } from "./catalog";
 
 interface BaselineState {
   readonly status: "loading" | "ready" | "failed";
@@ -25,14 +25,9 @@ export const useBaselines = create<BaselineState>()((set) => ({
     const before = useBaselines.getState().baselines;
     if (before.length === 0) set({ status: "loading" });
     try {
-      set({ baselines: await fetchBaselines(AbortSignal.timeout(20_000)), status: "ready" });
+      set({ baselines: await askBaselines(), status: "ready" });
     } catch {
       if (before.length === 0) set({ status: "failed" });
     }
   },
 }));
-
-/** The year to show: the one asked for where there is one, else the newest. */
-export function chosenBaseline(baselines: readonly Baseline[], year: number | null): Baseline | undefined {
-  return baselines.find((one) => one.year === year) ?? baselines.at(-1);
-}

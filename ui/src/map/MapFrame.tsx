@@ -1,34 +1,22 @@
 import type { Map as MapLibre } from "maplibre-gl";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { useConfig } from "@/api/config";
+import { useBaselines } from "@/baseline/store";
 import { strings } from "@/strings";
 import { useTheme } from "@/theme/theme";
-import { useView } from "@/view/store";
 import { themePaint } from "./basemap";
 import { MapContext } from "./context";
-import { createMap } from "./createMap";
-import { followGraticule } from "./graticule";
+import { endFirst } from "./firstPicture";
 import { layGround, useGround } from "./ground";
-import { addOutlines } from "./outlines";
+import { useMapIn } from "./useMapIn";
 
 /** The map over the whole page, and what needs it. */
-export default function MapFrame({ children }: { readonly children: ReactNode }) {
+export function MapFrame({ children }: { readonly children: ReactNode }) {
   const frame = useRef<HTMLDivElement>(null);
-  const [map, setMap] = useState<MapLibre | null>(null);
-  const [failed, setFailed] = useState(false);
-  useEffect(() => {
-    if (frame.current === null) return;
-    try {
-      return startMap(frame.current, setMap);
-    } catch {
-      // The map is foreign: only trying tells whether it can be drawn.
-      // eslint-disable-next-line react-hooks/set-state-in-effect
-      setFailed(true);
-      return undefined;
-    }
-  }, []);
+  const { map, failed } = useMapIn(frame);
   useThemedBasemap(map);
   useGroundTiles(map);
+  useFirstPicture(map);
   return (
     <>
       <div className="map-frame"><div ref={frame} id="map" tabIndex={-1} className="map" data-testid="map" /></div>
@@ -47,38 +35,23 @@ function MapFailed() {
   );
 }
 
-function startMap(frame: HTMLElement, ready: (map: MapLibre | null) => void): () => void {
-  const leaving = new AbortController();
-  const map = createMap(frame, useTheme.getState().theme, useView.getState().camera);
-  map.once("style.load", () => {
-    ready(map);
-    followGraticule(map);
-    whenIdle(() => void addOutlines(map, leaving.signal).catch(() => undefined));
+/** The first picture lies there until the map shows as much itself, or is moved. */
+function useFirstPicture(map: MapLibre | null): void {
+  const settled = useBaselines(({ status, baselines, painted, failed }) => {
+    return painted !== null || failed !== null || status === "failed" || (status === "ready" && baselines.length === 0);
   });
-  map.on("moveend", () => rememberCamera(map));
-  window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });
-  if (import.meta.env.MODE !== "production" || location.hostname === "127.0.0.1") Object.assign(window, { geocropMap: map });
-  return () => {
-    leaving.abort();
-    ready(null);
-    map.remove();
-  };
-}
-
-/** The baseline comes first: countries are much to read. */
-function whenIdle(act: () => void): void {
-  if ("requestIdleCallback" in window) window.requestIdleCallback(act, { timeout: 1_500 });
-  else setTimeout(act, 500);
-}
-
-/** What could not be had while the line was down. */
-function refreshRasters(map: MapLibre): void {
-  for (const [id, source] of Object.entries(map.getStyle().sources)) if (source.type === "raster") map.refreshTiles(id);
-}
-
-function rememberCamera(map: MapLibre): void {
-  const { lng, lat } = map.getCenter();
-  useView.getState().set({ camera: [lng, lat, map.getZoom()] });
+  useEffect(() => {
+    if (map === null) return undefined;
+    if (map.isMoving()) endFirst();
+    const event = settled ? "render" : "movestart";
+    map.once(event, endFirst);
+    window.addEventListener("resize", endFirst);
+    if (settled) map.triggerRepaint();
+    return () => {
+      map.off(event, endFirst);
+      window.removeEventListener("resize", endFirst);
+    };
+  }, [map, settled]);
 }
 
 function useThemedBasemap(map: MapLibre | null): void {

@@ -35,6 +35,7 @@ export function basemapStyle(theme: Theme): StyleSpecification {
 export function themePaint(theme: Theme): readonly { layer: string; property: string; value: string }[] {
   const tones = TONES[theme];
   return [
+    { layer: "base", property: "background-color", value: tones.land },
     { layer: "water", property: "background-color", value: tones.water },
     { layer: "land", property: "fill-color", value: tones.land },
     { layer: "graticule", property: "line-color", value: tones.grid },
@@ -46,7 +47,8 @@ export function themePaint(theme: Theme): readonly { layer: string; property: st
 
 function layers(tones: Tones): LayerSpecification[] {
   return [
-    { id: "water", type: "background", paint: { "background-color": tones.water } },
+    { id: "base", type: "background", paint: { "background-color": tones.land } },
+    { id: "water", type: "background", layout: { visibility: "none" }, paint: { "background-color": tones.water } },
     { id: "land", type: "fill", source: "land", paint: { "fill-color": tones.land, "fill-antialias": false } },
     { id: "graticule", type: "line", source: "graticule", paint: { "line-color": tones.grid, "line-width": 0.7 } },
     slot(SLOTS.ground),

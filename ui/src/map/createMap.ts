@@ -5,17 +5,16 @@ import { strings } from "@/strings";
 import type { Theme } from "@/theme/theme";
 import type { Camera } from "@/view/store";
 import { basemapStyle } from "./basemap";
+import { START } from "./camera";
+import { firstCamera } from "./firstPicture";
 import { addRasterProtocols } from "./protocol";
 
 setWorkerUrl(workerUrl);
 addRasterProtocols();
 
-/** Southern Africa. */
-const START: Camera = [27, -20, 4];
-
 /** A map without rotation: north is up, so that views can be compared. */
 export function createMap(container: HTMLElement, theme: Theme, camera: Camera | null): MapLibre {
-  const [lon, lat, zoom] = camera ?? START;
+  const [lon, lat, zoom] = camera ?? firstCamera() ?? START;
   const map = new MapLibre({
     container,
     style: basemapStyle(theme),

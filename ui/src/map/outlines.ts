@@ -6,12 +6,19 @@ import { COUNTRIES_URL } from "./basemap";
 
 type Countries = Topology<{ countries: GeometryCollection<{ name: string }>; land: GeometryCollection }>;
 
+/** Water is shown with the land on it: until then all is ground, since a flash of blue would be worse. */
+function showWater(map: MapLibre, signal: AbortSignal): void {
+  const show = () => !signal.aborted && map.setLayoutProperty("water", "visibility", "visible");
+  if (map.isSourceLoaded("land")) show();
+  else map.once("idle", show);
+}
+
 /** Natural Earth's land, borders and names of countries (public domain), from a file that ships with the page. */
 export async function addOutlines(map: MapLibre, signal: AbortSignal): Promise<void> {
   const response = await fetch(COUNTRIES_URL, { signal });
   const topology = (await response.json()) as Countries;
   if (signal.aborted) return;
-  void source(map, "land")?.setData(feature(topology, topology.objects.land));
+  void source(map, "land")?.setData(feature(topology, topology.objects.land)).then(() => showWater(map, signal));
   void source(map, "borders")?.setData(mesh(topology, topology.objects.countries));
   void source(map, "names")?.setData(names(topology));
 }

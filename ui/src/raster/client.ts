@@ -30,7 +30,12 @@ function cancel(id: number): void {
 
 function post(message: Asked): void {
   worker ??= start();
-  worker.postMessage(message);
+  worker.postMessage(message, "question" in message && message.question.kind === "frame" ? [message.question.canvas] : []);
+}
+
+/** Start the worker before there is anything to ask. */
+export function startWorker(): void {
+  worker ??= start();
 }
 
 function start(): Worker {

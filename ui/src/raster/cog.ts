@@ -47,6 +47,12 @@ export function readBlock(cog: Cog, level: Level, col: number, row: number): Pro
   return blocks.get(key, () => decode(level, col, row));
 }
 
+/** Brings the code of the usual compression, so that the first block need not wait for it. */
+export function warmDecoder(): void {
+  const DEFLATE = 8;
+  void Promise.resolve(getDecoder(DEFLATE, { tileWidth: 1, tileHeight: 1, predictor: 1, bitsPerSample: [8], planarConfiguration: 1 })).catch(() => undefined);
+}
+
 async function read(href: string): Promise<Cog> {
   const tiff = await openTiff(href);
   const images = await readImages(tiff);

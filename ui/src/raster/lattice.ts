@@ -7,6 +7,9 @@ export interface Lattice {
 /** west, south, east, north in degrees. */
 export type Bounds = readonly [number, number, number, number];
 
+const TILE_PX = 512;
+const FINEST = 17;
+/** Zoom of the finest tiles that the map asks for. */
 const DEGREE = Math.PI / 180;
 const EARTH_RADIUS_M = 6_371_007.181;
 /** Authalic: the sphere with the area of WGS84. */
@@ -18,6 +21,30 @@ export function tileLattice(z: number, x: number, y: number, size: number): Latt
     lons: Float64Array.from({ length: size }, (_, i) => ((x * size + i + 0.5) / world) * 360 - 180),
     lats: Float64Array.from({ length: size }, (_, j) => latitude((y * size + j + 0.5) / world)),
   };
+}
+
+/** What of the tiles' pixels a frame shows, as the map does: those of the next coarser zoom, enlarged. */
+export interface Frame {
+  readonly lattice: Lattice;
+  /** Pixels of the frame per pixel of the lattice. */
+  readonly scale: number;
+  /** Where the first pixel of the lattice lies in the frame. */
+  readonly left: number;
+  readonly top: number;
+}
+
+/** The frame of a width and height around a place; zoom is that of tiles of 512 px. */
+export function frameOf(lon: number, lat: number, zoom: number, width: number, height: number): Frame {
+  const coarser = Math.min(FINEST, Math.floor(zoom));
+  const world = TILE_PX * 2 ** coarser;
+  const scale = 2 ** (zoom - coarser);
+  const [west, north] = [((lon + 180) / 360) * world - width / scale / 2, shareOf(lat) * world - height / scale / 2];
+  const [first, upper] = [Math.floor(west), Math.floor(north)];
+  const lattice = {
+    lons: Float64Array.from({ length: Math.ceil(west + width / scale) - first }, (_, i) => ((first + i + 0.5) / world) * 360 - 180),
+    lats: Float64Array.from({ length: Math.ceil(north + height / scale) - upper }, (_, j) => latitude((upper + j + 0.5) / world)),
+  };
+  return { lattice, scale, left: (first - west) * scale, top: (upper - north) * scale };
 }
 
 /** Points of which each stands for the same area of ground: even in longitude and in the sine of latitude. */
@@ -37,6 +64,11 @@ export function boundsHectares([west, south, east, north]: Bounds): number {
 }
 
 /** Of a share of the mercator square, from the north. */
-function latitude(share: number): number {
+export function latitude(share: number): number {
   return Math.atan(Math.sinh(Math.PI * (1 - 2 * share))) / DEGREE;
+}
+
+/** Of a latitude: its share of the mercator square, from the north. */
+export function shareOf(lat: number): number {
+  return 0.5 - Math.asinh(Math.tan(lat * DEGREE)) / (2 * Math.PI);
 }

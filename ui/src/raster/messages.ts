@@ -5,6 +5,7 @@ import type { Rings } from "./inside";
 export type Question =
   | { readonly kind: "open"; readonly href: string }
   | { readonly kind: "tile"; readonly href: string; readonly z: number; readonly x: number; readonly y: number; readonly palette: Uint32Array }
+  | { readonly kind: "frame"; readonly href: string; readonly canvas: OffscreenCanvas; readonly lon: number; readonly lat: number; readonly zoom: number; readonly ratio: number; readonly palette: Uint32Array }
   | { readonly kind: "change-tile"; readonly href: string; readonly other: string; readonly z: number; readonly x: number; readonly y: number; readonly colour: number }
   | { readonly kind: "value"; readonly href: string; readonly lon: number; readonly lat: number }
   | { readonly kind: "counts"; readonly href: string; readonly bounds: Bounds; readonly rings?: Rings }
@@ -26,6 +27,8 @@ export interface Matrix {
 export interface Answers {
   readonly open: null;
   readonly tile: ImageBitmap;
+  /** How many of its pixels have data. */
+  readonly frame: number;
   readonly "change-tile": ImageBitmap;
   readonly value: number | null;
   readonly counts: Counts;

@@ -1,8 +1,25 @@
+import type { Frame } from "./lattice";
+
 /** A picture of values (y, x), each in its colour of a palette of 256 little-endian RGBA words. */
 export function paint(values: Uint8Array, palette: Uint32Array, size: number): Promise<ImageBitmap> {
+  return createImageBitmap(picture(values, palette, size, size));
+}
+
+/** Fills a canvas with the values (y, x) of a frame, each in its colour; `ratio` is the canvas's pixels per pixel of the page. */
+export function paintFrame(canvas: OffscreenCanvas, { lattice, scale, left, top }: Frame, ratio: number, values: Uint8Array, palette: Uint32Array): void {
+  const [width, height] = [lattice.lons.length, lattice.lats.length];
+  const drawn = new OffscreenCanvas(width, height);
+  drawn.getContext("2d")?.putImageData(picture(values, palette, width, height), 0, 0);
+  const context = canvas.getContext("2d");
+  if (context === null) return;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(drawn, left * ratio, top * ratio, width * scale * ratio, height * scale * ratio);
+}
+
+function picture(values: Uint8Array, palette: Uint32Array, width: number, height: number): ImageData {
   const words = new Uint32Array(values.length);
   for (let i = 0; i < values.length; i++) words[i] = palette[values[i] as number] as number;
-  return createImageBitmap(new ImageData(new Uint8ClampedArray(words.buffer), size, size));
+  return new ImageData(new Uint8ClampedArray(words.buffer), width, height);
 }
 
 /** Values that are 1 where two rasters differ, 0 elsewhere, and 0 where either has none. */

@@ -1,8 +1,8 @@
-import { openCog, type Cog } from "./cog";
+import { openCog, warmDecoder, type Cog } from "./cog";
 import { isWithin, type Rings } from "./inside";
-import { equalAreaLattice, tileLattice, type Bounds } from "./lattice";
+import { equalAreaLattice, frameOf, tileLattice, type Bounds } from "./lattice";
 import type { Answered, Answers, Asked, Counts, Kind, Matrix, Question } from "./messages";
-import { differences, paint } from "./paint";
+import { differences, paint, paintFrame } from "./paint";
 import { sample, valueAt } from "./sample";
 
 const TILE = 512;
@@ -16,6 +16,8 @@ async function answer(question: Question): Promise<Answers[Kind]> {
       return null;
     case "tile":
       return paint(await sample(cog, tileLattice(question.z, question.x, question.y, TILE)), question.palette, TILE);
+    case "frame":
+      return drawFrame(cog, question);
     case "value":
       return (await valueAt(cog, question.lon, question.lat)) ?? null;
     case "counts":
@@ -25,6 +27,14 @@ async function answer(question: Question): Promise<Answers[Kind]> {
     case "matrix":
       return matrix(question.href, question.other, question.bounds);
   }
+}
+
+/** Draws what a frame shows onto a canvas of the page, which need not do anything for it to appear. */
+async function drawFrame(cog: Cog, { canvas, lon, lat, zoom, ratio, palette }: Extract<Question, { kind: "frame" }>): Promise<number> {
+  const frame = frameOf(lon, lat, zoom, canvas.width / ratio, canvas.height / ratio);
+  const values = await sample(cog, frame.lattice);
+  paintFrame(canvas, frame, ratio, values, palette);
+  return values.reduce((sum, value) => (value === cog.nodata ? sum : sum + 1), 0);
 }
 
 async function changeTile(question: Extract<Question, { kind: "change-tile" }>): Promise<ImageBitmap> {
@@ -79,3 +89,4 @@ self.addEventListener("message", ({ data }: MessageEvent<Asked>) => {
   if ("cancel" in data) cancelled.add(data.id);
   else void serve(data.id, data.question);
 });
+warmDecoder();

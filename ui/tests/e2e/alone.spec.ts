@@ -1,4 +1,4 @@
-import type { Page } from "@playwright/test";
+import type { Page, Route } from "@playwright/test";
 import { expect, expectAccessible, paste, SHOTS, test } from "./page";
 
 const CORNERS = "31.02, -17.80\n31.10, -17.81\n31.11, -17.87\n31.04, -17.88";
@@ -9,17 +9,45 @@ async function open(page: Page, hash = ""): Promise<void> {
   await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
 }
 
+const MIDDLE = { x: 500, y: 200, width: 400, height: 300 };
+
 /** How many different colours a map's picture has in its middle. */
 async function middleColours(page: Page): Promise<number> {
-  const picture = await page.screenshot({ clip: { x: 500, y: 200, width: 400, height: 300 } });
+  return new Set(await wordsOf(page, await page.screenshot({ clip: MIDDLE }))).size;
+}
+
+/** Share of pixels that differ between two pictures of the same size. */
+async function differing(page: Page, one: Buffer, other: Buffer): Promise<number> {
+  const [first, second] = [await wordsOf(page, one), await wordsOf(page, other)];
+  return first.filter((word, i) => word !== second[i]).length / first.length;
+}
+
+async function wordsOf(page: Page, picture: Buffer): Promise<number[]> {
   return page.evaluate(async (bytes) => {
     const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]));
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    const context = canvas.getContext("2d");
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
     context?.drawImage(bitmap, 0, 0);
-    const words = new Uint32Array(context?.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer ?? new ArrayBuffer(0));
-    return new Set(words).size;
+    return [...new Uint32Array(context?.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer ?? new ArrayBuffer(0))];
   }, picture.toString("base64"));
+}
+
+for (const hash of ["#at=31.07,-17.84,12&year=2020", "#at=31.0712,-17.8434,12.4&year=2018&palette=safe", ""]) {
+  test(`before the map's code is there, the baseline lies where the map shows it: ${hash || "no address"}`, async ({ page }) => {
+    const held: Route[] = [];
+    await page.route(/\/maplibre-gl-[\w-]+\.js$/, (route) => void held.push(route));
+    await page.route("**/api/**", (route) => route.abort());
+    await page.goto(`/${hash}`, { waitUntil: "commit" });
+    await expect(page.locator(":root[data-first]")).toBeAttached();
+    const before = await page.screenshot({ clip: MIDDLE });
+    await Promise.all(held.map((route) => route.continue()));
+    await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+    await expect(page.locator("#first-picture")).toBeHidden();
+    const after = await page.screenshot({ clip: MIDDLE });
+    const colours = await middleColours(page);
+    expect(colours).toBeGreaterThan(4);
+    expect(colours, "no colours between those of the nine classes and the ground").toBeLessThanOrEqual(10);
+    expect(await differing(page, before, after)).toBeLessThan(0.08);
+  });
 }
 
 test("baselines are drawn, counted and read with the API blocked", async ({ page }) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toPlane } from "@/raster/crs";
-import { boundsHectares, equalAreaLattice, tileLattice } from "@/raster/lattice";
+import { cameraFor } from "@/map/camera";
+import { boundsHectares, equalAreaLattice, frameOf, latitude, shareOf, tileLattice } from "@/raster/lattice";
 import { differences } from "@/raster/paint";
 import { Recent } from "@/raster/recent";
 
@@ -10,6 +11,33 @@ describe("lattices", () => {
     expect(lons[0]).toBeCloseTo(180 / 1024, 9);
     expect(lats[0]).toBeLessThan(0);
     expect(lats.at(-1)).toBeCloseTo(-85.011, 1);
+  });
+
+  it("puts a frame's pixels where the tiles below it have theirs", () => {
+    const tile = tileLattice(12, 2401, 2255, 512);
+    const [lon, lat] = [(2401.5 / 4096) * 360 - 180, latitude(2255.5 / 4096)];
+    const frame = frameOf(lon, lat, 12, 256, 128);
+    expect(frame).toMatchObject({ scale: 1, left: 0, top: 0 });
+    expect(frame.lattice.lons[0]).toBeCloseTo(tile.lons[128] ?? 0, 9);
+    expect(frame.lattice.lats[127]).toBeCloseTo(tile.lats[319] ?? 0, 9);
+  });
+
+  it("covers a frame between two zooms with whole pixels of the nearer one", () => {
+    const { lattice, scale, left, top } = frameOf(31.07, -17.84, 12.4, 1280, 800);
+    expect(scale).toBeCloseTo(2 ** 0.4);
+    expect(Math.max(left, top)).toBeLessThanOrEqual(0);
+    expect(Math.min(left, top)).toBeGreaterThan(-scale);
+    expect(left + lattice.lons.length * scale).toBeGreaterThanOrEqual(1280);
+    expect(top + lattice.lats.length * scale).toBeGreaterThanOrEqual(800);
+  });
+
+  it("shows bounds whole, their edges at the frame's", () => {
+    const [lon, lat, zoom] = cameraFor([30.99, -17.92, 31.15, -17.76], 800, 600);
+    const { lats, lons } = frameOf(lon, lat, zoom, 800, 600).lattice;
+    expect(lons[0]).toBeLessThan(30.99);
+    expect(lats[0]).toBeCloseTo(-17.76, 3);
+    expect(lats.at(-1)).toBeCloseTo(-17.92, 3);
+    expect(latitude(shareOf(-17.9))).toBeCloseTo(-17.9, 9);
   });
 
   it("gives every point of the equal-area lattice the same area", () => {

@@ -1,6 +1,8 @@
 import { useEffect, useState } from "react";
-import { chosenBaseline, useBaselines } from "@/baseline/store";
+import { chosenBaseline } from "@/baseline/catalog";
+import { useBaselines } from "@/baseline/store";
 import { useMap } from "@/map/context";
+import { firstCamera } from "@/map/firstPicture";
 import { useView } from "@/view/store";
 import { YearStack } from "./yearStack";
 
@@ -27,7 +29,7 @@ export function BaselineLayers() {
   }, [map, baselines]);
   useEffect(() => {
     const { camera, job } = useView.getState();
-    if (map === null || baselines.length === 0 || camera !== null || job !== null) return;
+    if (map === null || baselines.length === 0 || camera !== null || job !== null || firstCamera() !== null) return;
     const bounds = baselines.at(-1)?.bounds;
     if (bounds) map.fitBounds([...bounds], { duration: 0, padding: 0 });
   }, [map, baselines]);

@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { chosenBaseline, useBaselines } from "@/baseline/store";
+import { chosenBaseline } from "@/baseline/catalog";
+import { useBaselines } from "@/baseline/store";
 import { Icon } from "@/kit/Icon";
 import { DYNAMIC_WORLD, inPalette } from "@/legend/dynamicWorld";
 import { day, hectares, strings } from "@/strings";

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
-import type { Baseline } from "@/baseline/catalog";
-import { chosenBaseline, useBaselines } from "@/baseline/store";
+import { chosenBaseline, type Baseline } from "@/baseline/catalog";
+import { useBaselines } from "@/baseline/store";
 import { IconButton } from "@/kit/IconButton";
 import { day, strings } from "@/strings";
 import { useView } from "@/view/store";

@@ -3,6 +3,7 @@ import type { Baseline } from "@/baseline/catalog";
 import { DYNAMIC_WORLD, inPalette, paletteOf, type PaletteName } from "@/legend/dynamicWorld";
 import { SLOTS } from "@/map/basemap";
 import { cogTiles } from "@/map/drawn";
+import { addRaster, removeRaster } from "@/map/raster";
 import { ask } from "@/raster/client";
 
 export interface StackEvents {
@@ -47,10 +48,7 @@ export class YearStack {
 
   remove(): void {
     this.map.off("sourcedata", this.#onData);
-    for (const id of this.#layers()) {
-      this.map.removeLayer(id);
-      this.map.removeSource(id);
-    }
+    for (const id of this.#layers()) removeRaster(this.map, id);
   }
 
   #onData = (event: MapSourceDataEvent) => {
@@ -90,10 +88,8 @@ export class YearStack {
     const readable = await this.#isReadable(baseline);
     if (!readable && baseline.tiles.length === 0) return false;
     if (this.map.getLayer(id)) return true;
-    const tiles = readable && baseline.cog !== null ? [cogTiles(id, classes(baseline.cog, palette))] : [...baseline.tiles];
-    this.map.addSource(id, { type: "raster", tiles, tileSize: 512, bounds: [...baseline.bounds], maxzoom: 17 });
-    const paint = { "raster-resampling": "nearest", "raster-fade-duration": 0, "raster-opacity": 0, "raster-opacity-transition": { duration: 0 } } as const;
-    this.map.addLayer({ id, type: "raster", source: id, paint }, SLOTS.rasters);
+    const tiles = readable && baseline.cog !== null ? [cogTiles(id, classes(baseline.cog, palette))] : baseline.tiles;
+    addRaster(this.map, id, SLOTS.rasters, { tiles, bounds: baseline.bounds, opacity: 0 });
     return true;
   }
 

@@ -1,4 +1,3 @@
-import type { Map as MapLibre, RasterSourceSpecification } from "maplibre-gl";
 import { useEffect } from "react";
 import type { Schemas } from "@/api/client";
 import { useJob } from "@/job/store";
@@ -6,6 +5,7 @@ import type { PaletteName } from "@/legend/dynamicWorld";
 import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
 import { cogTiles } from "@/map/drawn";
+import { addRaster, removeRaster, type Raster } from "@/map/raster";
 import { ask } from "@/raster/client";
 import { useView } from "@/view/store";
 import { paletteFor } from "./layers";
@@ -22,11 +22,13 @@ export function ResultLayer() {
     if (map === null || result === null) return undefined;
     const leaving = new AbortController();
     void sourceFor(result, layer, palette, leaving.signal).then((source) => {
-      if (source && !leaving.signal.aborted) show(map, source, useView.getState().opacity);
+      if (!source || leaving.signal.aborted) return;
+      removeRaster(map, RESULT);
+      addRaster(map, RESULT, SLOTS.results, { ...source, opacity: useView.getState().opacity });
     });
     return () => {
       leaving.abort();
-      hide(map);
+      removeRaster(map, RESULT);
     };
   }, [map, result, layer, palette]);
   useEffect(() => {
@@ -36,7 +38,7 @@ export function ResultLayer() {
 }
 
 /** Drawn in the browser where it can read the raster, else by TiTiler. */
-async function sourceFor(result: Schemas["ResultView"], name: string, palette: PaletteName, signal: AbortSignal): Promise<RasterSourceSpecification | undefined> {
+async function sourceFor(result: Schemas["ResultView"], name: string, palette: PaletteName, signal: AbortSignal): Promise<Omit<Raster, "opacity"> | undefined> {
   const layer = result.layers[name] ?? result.layers["map"];
   if (layer === undefined) return undefined;
   const colours = paletteFor(name in result.layers ? name : "map", result, palette);
@@ -45,21 +47,9 @@ async function sourceFor(result: Schemas["ResultView"], name: string, palette: P
   const id = `${result.job}-${name}-${palette}-${result.expires}`;
   const tiles = readable ? [cogTiles(id, { kind: "classes", href, palette: colours })] : layer.tilejson.tiles.map((tile) => inColours(tile, name, palette));
   const [west = -180, south = -85, east = 180, north = 85] = layer.tilejson.bounds;
-  return { type: "raster", tiles, tileSize: 512, bounds: [west, south, east, north], maxzoom: 17 };
+  return { tiles, bounds: [west, south, east, north] };
 }
 
 function inColours(tile: string, name: string, palette: PaletteName): string {
   return CLASSES.has(name) ? `${tile}&palette=${palette}` : tile;
-}
-
-function show(map: MapLibre, source: RasterSourceSpecification, opacity: number): void {
-  hide(map);
-  map.addSource(RESULT, source);
-  const paint = { "raster-resampling": "nearest", "raster-fade-duration": 0, "raster-opacity": opacity, "raster-opacity-transition": { duration: 0 } } as const;
-  map.addLayer({ id: RESULT, type: "raster", source: RESULT, paint }, SLOTS.results);
-}
-
-function hide(map: MapLibre): void {
-  if (map.getLayer(RESULT)) map.removeLayer(RESULT);
-  if (map.getSource(RESULT)) map.removeSource(RESULT);
 }

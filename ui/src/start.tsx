@@ -3,10 +3,10 @@ import { createRoot } from "react-dom/client";
 import { loadConfig } from "@/api/config";
 import { loadSession } from "@/api/signIn";
 import { App } from "@/app/App";
-import { chosenBaseline, useBaselines } from "@/baseline/store";
+import { chosenBaseline } from "@/baseline/catalog";
+import { useBaselines } from "@/baseline/store";
 import { ask } from "@/raster/client";
 import { applyTheme } from "@/theme/theme";
-import "@/theme/index.css";
 import { followHash } from "@/view/follow";
 import { useView } from "@/view/store";
 
