@@ -25,7 +25,7 @@ from api.limits import check_body
 from api.metrics import counted
 from api.problems import HANDLERS
 from api.reconcile import Reconciler
-from api.routes import access, aois, choices, health, jobs, quotes, stac
+from api.routes import access, admin, aois, choices, health, jobs, quotes, stac
 from api.routes.page import list_page_baselines
 from api.settings import ApiSettings
 from api.tasks import end
@@ -35,7 +35,7 @@ VERSION = "1.0.0"
 """Of the interface."""
 _OPEN_SECONDS = 5.0
 """To wait for the database before serving; without it, answers are 503."""
-_TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "stac", "auth", "health")
+_TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "stac", "auth", "admin", "health")
 
 
 def make_app(context: Context, page: Path | None = None, *, reconcile: bool = True) -> Litestar:
@@ -82,6 +82,7 @@ def _api(settings: ApiSettings) -> Router:
             *choices.handlers,
             stac.router,
             access.router,
+            admin.router,
             *health.handlers,
         ],
     )

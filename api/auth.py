@@ -122,7 +122,7 @@ async def _with_scope(request: AnyRequest, context: Context, scope: str) -> Prin
         who = await identify(request, context)
     except ProblemError as problem:
         if problem.status == 401:  # whoever guesses does not guess for long
-            context.limiter.take("request", f"@{_address(request)}")
+            context.limiter.take("request", f"@{address_of(request)}")
         raise
     request.state[LIMITS] = context.limiter.take("request", _bucket(request, who))
     who.need(scope)
@@ -130,10 +130,11 @@ async def _with_scope(request: AnyRequest, context: Context, scope: str) -> Prin
 
 
 def _bucket(request: AnyRequest, who: Principal) -> str:
-    return f"{who.owner}@{_address(request)}" if who.method in {"off", "link"} else who.owner
+    return f"{who.owner}@{address_of(request)}" if who.method in {"off", "link"} else who.owner
 
 
-def _address(request: AnyRequest) -> str:
+def address_of(request: AnyRequest) -> str:
+    """Where a request comes from."""
     return request.client.host if request.client else ""
 
 

@@ -103,8 +103,9 @@ async def _tiles(context: Context, job: JobRow) -> list[TileRow]:
 
 def _forget_notes(context: Context, job: JobRow, tiles: list[str]) -> None:
     """What the last attempt noted of them would be taken for this one's."""
-    for tile in tiles:
-        context.store.delete(naming.job_tile_key(job.id, TileId.parse(tile)))
+    for tile in map(TileId.parse, tiles):
+        for key in (naming.job_tile_key(job.id, tile), naming.begun_key(job.id, tile)):
+            context.store.delete(key)
 
 
 async def delete(context: Context, who: Principal, name: str) -> None:

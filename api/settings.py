@@ -57,6 +57,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 1_200
     """Of one owner or address."""
     submissions_per_minute: int = 60
+    sign_ins_per_minute: int = 60
+    """Of one address."""
+    proxies: str = ""
+    """Addresses or networks of proxies that are believed where a request comes from, separated by spaces."""
     max_vertices: int = 50_000
     max_body_mb: int = 8
     max_upload_mb: int = 50

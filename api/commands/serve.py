@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
 
 from api.app import make_app
 from api.context import make_context
@@ -71,7 +72,7 @@ async def serve(arguments: argparse.Namespace, chosen: ApiSettings) -> int:
     page = Path(arguments.page) if arguments.page else _PAGE
     app = make_app(make_context(chosen, settings()), page if page.is_dir() else None)
     server = Server(
-        app,
+        wrap_asgi_with_proxy_headers(app, chosen.proxies.split()),
         address=arguments.host,
         port=arguments.port,
         interface=Interfaces.ASGI,

@@ -31,6 +31,17 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     expires: dt.datetime
 
 
+class SignInRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to sign in."""
+
+    made: dt.datetime
+    owner: str = ""
+    """Empty where it failed."""
+    address: str = ""
+    error: str = ""
+    """Why it failed; empty where it did not."""
+
+
 class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     """A read-only link to a job."""
 
@@ -84,9 +95,31 @@ async def find_session(connection: Connection, digest: str, now: dt.datetime) ->
     return None if row is None else msgspec.convert(row, SessionRow, strict=False)
 
 
-async def erase_session(connection: Connection, digest: str) -> None:
-    """Sign out."""
-    await connection.run("delete from sessions where hash = :digest", digest=digest)
+async def erase_session(connection: Connection, digest: str) -> bool:
+    """Sign out, by the whole digest or its beginning; False where there is none."""
+    sql = "delete from sessions where substr(hash, 1, :length) = :digest"
+    return await connection.run(sql, digest=digest, length=len(digest)) > 0
+
+
+async def list_sessions(connection: Connection, now: dt.datetime) -> list[SessionRow]:
+    """All that hold, the newest first."""
+    rows = await connection.all("select * from sessions where expires > :now order by created desc, hash", now=now)
+    return [msgspec.convert(row, SessionRow, strict=False) for row in rows]
+
+
+async def insert_sign_in(connection: Connection, attempt: SignInRow) -> None:
+    """Note an attempt, and forget those of long ago."""
+    await _insert(connection, "sign_ins", attempt)
+    await connection.run("delete from sign_ins where n <= (select max(n) from sign_ins) - :kept", kept=_SIGN_INS)
+
+
+_SIGN_INS = 1000
+
+
+async def list_sign_ins(connection: Connection, limit: int) -> list[SignInRow]:
+    """The newest first."""
+    rows = await connection.all("select * from sign_ins order by n desc limit :limit", limit=limit)
+    return [msgspec.convert(row, SignInRow, strict=False) for row in rows]
 
 
 async def insert_link(connection: Connection, link: LinkRow) -> None:
@@ -103,6 +136,12 @@ async def find_link(connection: Connection, digest: str, now: dt.datetime) -> Li
 async def list_links(connection: Connection, job: str) -> list[LinkRow]:
     """A job's links, the oldest first."""
     rows = await connection.all("select * from links where job = :job order by created, id", job=job)
+    return [msgspec.convert(row, LinkRow, strict=False) for row in rows]
+
+
+async def list_all_links(connection: Connection, now: dt.datetime) -> list[LinkRow]:
+    """Everyone's that hold, the newest first."""
+    rows = await connection.all("select * from links where expires > :now order by created desc, id", now=now)
     return [msgspec.convert(row, LinkRow, strict=False) for row in rows]
 
 

@@ -277,6 +277,17 @@ async def test_keys_sessions_and_links_end(database: Database) -> None:
         assert await access.find_link(connection, "x", NOW) == link
         assert await access.erase_link(connection, "any-job", "l")
         assert await access.find_link(connection, "x", NOW) is None
+        assert await access.erase_session(connection, "s")
+        assert not await access.list_sessions(connection, NOW)
+
+
+async def test_attempts_to_sign_in(database: Database) -> None:
+    """The newest first; those of long ago are forgotten."""
+    async with database.write() as connection:
+        for number in range(1002):
+            await access.insert_sign_in(connection, access.SignInRow(made=NOW, owner=f"{number}"))
+        kept = await access.list_sign_ins(connection, 2000)
+    assert (len(kept), kept[0].owner, kept[-1].owner) == (1000, "1001", "2")
 
 
 async def test_items_are_searched(database: Database) -> None:
@@ -320,7 +331,7 @@ async def test_migration_from_the_previous_version(
     after = make()
     await after.open()
     async with after.write() as connection:
-        await records.put_item(connection, "any-job", "{}", NOW)
+        await access.insert_sign_in(connection, access.SignInRow(made=NOW))
     assert await _listed(after) == ["any-job"]
     await after.close()
 

@@ -12,6 +12,7 @@ from stac_pydantic.api import ItemCollection
 from api.database.jobs import find_job
 from api.engines.fake import FakeEngine
 from api.engines.protocol import Sighting
+from steps import naming
 from steps.model.job import Phase
 from tests.api_server import ANY_ORDER, ApiServer, api_server, store_item, store_plan, store_tile
 
@@ -65,6 +66,34 @@ async def test_a_job_from_start_to_map(server: ApiServer) -> None:
     result = (await server.client.get(f"/api/v1/jobs/{job}/result")).json()
     assert [(one["name"], one["hectares"]) for one in result["areas"]][:2] == [("maize", 3.0), ("soya", 9.0)]
     assert "signature=" in result["layers"]["map"]["tilejson"]["tiles"][0]
+
+
+async def test_a_tile_runs_from_its_beginning_until_it_is_done(server: ApiServer) -> None:
+    """Also as long as nobody notes anything new; tiles that a job leaves behind wait again."""
+    job = (await server.submit())["id"]
+    await server.settle()
+    server.engine.move(f"{job}-1", Phase.RUNNING)
+    plan = store_plan(server, job)
+    seen = []
+    for number in range(2):
+        server.context.store.put_bytes(naming.begun_key(job, plan.tiles[number].tile), b"")
+        await server.settle()
+        seen.append(await _tiles(server, job))
+        store_tile(server, plan, 0)
+        await server.settle()
+        seen.append(await _tiles(server, job))
+    assert seen == [["running", "queued"], ["succeeded", "queued"], *[["succeeded", "running"]] * 2]
+    assert (await server.job(job))["tiles"] == {"total": 2, "queued": 0, "running": 1, "succeeded": 1, "failed": 0}
+    server.engine.move(f"{job}-1", Phase.FAILED)
+    await server.settle()
+    assert (await _tiles(server, job), (await server.job(job))["tiles"]["queued"]) == (["succeeded", "queued"], 1)
+    told = [line.split('"phase":"')[1].split('"')[0] for line in await _events(server, job) if '{"tiles":[{' in line]
+    assert told == ["running", "succeeded", "running", "queued"]
+
+
+async def _tiles(server: ApiServer, job: str) -> list[str]:
+    shown = (await server.client.get(f"/api/v1/jobs/{job}/tiles")).json()
+    return [one["properties"]["phase"] for one in shown["features"]]
 
 
 async def _events(server: ApiServer, job: str, after: int = 0) -> list[str]:
