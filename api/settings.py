@@ -1,6 +1,7 @@
 """What the API is told by its environment, read once; the rest of the settings is `steps.settings`."""
 
 import functools
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,6 +105,16 @@ def pairs(text: str, variable: str) -> dict[str, str]:
             raise UsageError(f"{variable} holds {pair!r}", "write NAME=VALUE, separated by spaces")
         found[name] = value
     return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import resource
 import signal
@@ -19,7 +18,7 @@ from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from api.app import make_app
 from api.context import make_context
 from api.secrets import new_secret
-from api.settings import ApiSettings, api_settings
+from api.settings import ApiSettings, api_settings, is_loopback
 from api.tasks import end
 from steps.errors import UsageError
 from steps.settings import settings
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def choose(arguments: argparse.Namespace, given: ApiSettings) -> ApiSettings:
     """The environment's settings with the command line's; nobody is asked who they are on loopback only."""
-    loopback = _is_loopback(arguments.host)
+    loopback = is_loopback(arguments.host)
     auth = given.auth if "GEOCROP_API_AUTH" in os.environ or not loopback else "off"
     if auth == "off" and not loopback:
         raise UsageError(f"{arguments.host} is reached from outside", "leave GEOCROP_API_AUTH on, and make a key")
@@ -52,15 +51,6 @@ def choose(arguments: argparse.Namespace, given: ApiSettings) -> ApiSettings:
         tiler_url=_url(given.tiler_url, "GEOCROP_API_TILER_URL", arguments.host, arguments.tiler_port),
         tiler_secret=given.tiler_secret or new_secret(),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _url(given: str, variable: str, host: str, port: int) -> str:

@@ -14,6 +14,7 @@ from api.engines.fake import FakeEngine
 from api.engines.protocol import Sighting
 from steps import naming
 from steps.model.job import Phase
+from steps.settings import Settings
 from tests.api_server import ANY_ORDER, ApiServer, api_server, store_item, store_plan, store_tile
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +140,20 @@ async def test_retrying_does_what_is_missing(server: ApiServer) -> None:
     there = await server.job(job)
     assert (there["attempt"], there["phase"], there["tiles"]["succeeded"]) == (2, "queued", 1)
     assert server.engine.starts == [f"{job}-1", f"{job}-2"]
+
+
+async def test_status_names_what_is_away(tmp_path: Path, free_port: int) -> None:
+    """Every server that we depend on, and no other; we are ready all the same."""
+    away = f"http://127.0.0.1:{free_port}"
+    shared = Settings(home=tmp_path, mlflow_uri=away)
+    issuer = {"oidc_issuer": away, "oidc_client_id": "any"}
+    async with api_server(tmp_path, shared=shared, tiler_url=away, **issuer) as server:
+        status = (await server.client.get("/api/v1/health/status")).json()
+        assert (await server.client.get("/api/v1/health/ready")).status_code == 200
+    found = {name: one["status"] for name, one in status["dependencies"].items()}
+    theirs = {"models": "failing", "tiler": "failing", "sign_in": "failing"}
+    assert found == {"database": "ok", "engine": "ok", "store": "ok"} | theirs
+    assert (status["status"], away in status["dependencies"]["models"]["detail"]) == ("degraded", True)
 
 
 async def test_while_the_engine_is_away_submissions_are_kept(server: ApiServer) -> None:
