@@ -57,10 +57,7 @@ async def _credentials(request: AnyRequest, context: Context) -> Principal | Non
 
 async def _by_key(token: str, context: Context) -> Principal:
     parts = split_key(token)
-    row = None
-    if parts is not None:
-        async with context.database.read() as connection:
-            row = await find_key(connection, parts[0])
+    row = await find_key(context.database, parts[0]) if parts else None
     if parts is None or row is None or not same(row.hash, digest_of(parts[1])):
         raise ProblemError(401, "the API key does not hold", "ask for another", headers=_CHALLENGE)
     return Principal(owner=row.owner, scopes=frozenset(row.scopes.split()), method="key")
@@ -74,8 +71,7 @@ async def _by_token(token: str, context: Context) -> Principal:
 
 
 async def _by_session(request: AnyRequest, session: str, context: Context) -> Principal:
-    async with context.database.read() as connection:
-        row = await find_session(connection, digest_of(session), now())
+    row = await find_session(context.database, digest_of(session), now())
     if row is None:
         raise ProblemError(401, "the session is over", "sign in again", headers=_CHALLENGE)
     if request.method not in _SAFE:
@@ -86,8 +82,7 @@ async def _by_session(request: AnyRequest, session: str, context: Context) -> Pr
 
 
 async def _by_link(request: AnyRequest, link: str, context: Context) -> Principal:
-    async with context.database.read() as connection:
-        row = await find_link(connection, digest_of(link), now())
+    row = await find_link(context.database, digest_of(link), now())
     if row is None or request.method not in _SAFE:
         raise ProblemError(401, "the link does not hold", "ask its sender for another", headers=_CHALLENGE)
     return Principal(owner=f"link:{row.id}", scopes=frozenset({"read"}), method="link", job=row.job)

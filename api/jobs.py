@@ -15,6 +15,7 @@ from api.database.jobs import (
     find_job,
     jobs_ahead,
     list_jobs,
+    read_job,
     want,
 )
 from api.database.tiles import TileRow, add_event, list_tiles, reset_tiles
@@ -31,8 +32,7 @@ from steps.model.job import SCENES_LEFT_OUT, Phase
 
 async def own_job(context: Context, who: Principal, job: str) -> JobRow:
     """A job that is the caller's to see; raises a 404."""
-    async with context.database.read() as connection:
-        return who.check_sees(await find_job(connection, job), job)
+    return who.check_sees(await read_job(context.database, job), job)
 
 
 async def view(context: Context, job: JobRow) -> JobView:

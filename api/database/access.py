@@ -4,7 +4,7 @@ import datetime as dt
 
 import msgspec
 
-from api.database.driver import Connection, Row
+from api.database.driver import Connection, Database, Row
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +64,10 @@ async def insert_key(connection: Connection, key: KeyRow) -> None:
     await _insert(connection, "keys", key)
 
 
-async def find_key(connection: Connection, key: str) -> KeyRow | None:
+async def find_key(database: Database, key: str) -> KeyRow | None:
     """A key that is not revoked."""
-    row = await connection.one("select * from keys where id = :key and revoked is null", key=key)
-    return None if row is None else msgspec.convert(row, KeyRow, strict=False)
+    row = await database.find("select * from keys", "id", key)
+    return None if row is None or row["revoked"] is not None else msgspec.convert(row, KeyRow, strict=False)
 
 
 async def list_keys(connection: Connection) -> list[KeyRow]:
@@ -89,10 +89,11 @@ async def insert_session(connection: Connection, session: SessionRow) -> None:
     await _insert(connection, "sessions", session)
 
 
-async def find_session(connection: Connection, digest: str, now: dt.datetime) -> SessionRow | None:
+async def find_session(database: Database, digest: str, now: dt.datetime) -> SessionRow | None:
     """A session that holds."""
-    row = await connection.one("select * from sessions where hash = :digest and expires > :now", digest=digest, now=now)
-    return None if row is None else msgspec.convert(row, SessionRow, strict=False)
+    row = await database.find("select * from sessions", "hash", digest)
+    session = None if row is None else msgspec.convert(row, SessionRow, strict=False)
+    return session if session and session.expires > now else None
 
 
 async def erase_session(connection: Connection, digest: str) -> bool:
@@ -127,10 +128,11 @@ async def insert_link(connection: Connection, link: LinkRow) -> None:
     await _insert(connection, "links", link)
 
 
-async def find_link(connection: Connection, digest: str, now: dt.datetime) -> LinkRow | None:
+async def find_link(database: Database, digest: str, now: dt.datetime) -> LinkRow | None:
     """A link that holds."""
-    row = await connection.one("select * from links where hash = :digest and expires > :now", digest=digest, now=now)
-    return None if row is None else msgspec.convert(row, LinkRow, strict=False)
+    row = await database.find("select * from links", "hash", digest)
+    link = None if row is None else msgspec.convert(row, LinkRow, strict=False)
+    return link if link and link.expires > now else None
 
 
 async def list_links(connection: Connection, job: str) -> list[LinkRow]:

@@ -13,8 +13,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from api.database.driver import Box, Placed, Row, TakenError, shifted
+from api.database.driver import Box, Placed, Row, TakenError, is_text, shifted
 from api.database.schema import migrations
+from api.database.together import Together
 from steps.errors import DataError, StoreError
 
 _POOL = 8
@@ -38,6 +39,7 @@ class PostgisDatabase:
             kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
             check=_check,
         )
+        self._finders: dict[str, Together] = {}
 
     async def open(self) -> None:
         """See Database."""
@@ -45,6 +47,20 @@ class PostgisDatabase:
             await self._pool.open()
             async with self._pool.connection() as connection, connection.transaction():
                 await _migrate(connection)
+
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """See Database. One query for all that ask at once, so that none may spoil it for the others."""
+        if not is_text(key):
+            return None
+        together = self._finders.get(select)
+        if together is None:
+            together = self._finders[select] = Together(functools.partial(self._look, select, column))
+        return await together.find(key)
+
+    async def _look(self, select: str, column: str, keys: list[str]) -> dict[str, Row]:
+        async with self.read() as connection:
+            rows = await connection.all(f"{select} where {column} = any(:keys)", keys=keys)
+        return {row[column]: row for row in rows}
 
     @contextlib.asynccontextmanager
     async def read(self) -> "AsyncIterator[PostgisConnection]":

@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api.database.driver import Box, Placed, Row, TakenError, shifted
+from api.database.driver import Box, Placed, Row, TakenError, is_text, shifted
 from api.database.schema import migrations
 from steps.errors import DataError, StoreError, UsageError
 
@@ -36,6 +36,14 @@ class SqliteDatabase:
         with _translated(self._path):
             self._quick, self._bulk, self._writer = (_connect(self._path) for _ in range(3))
             await asyncio.to_thread(_migrate, self._writer, self._path)
+
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """See Database."""
+        if not is_text(key):
+            return None
+        with _translated(self._path):
+            row: Row | None = self._quick.execute(f"{select} where {column} = :key", {"key": key}).fetchone()
+        return row
 
     @contextlib.asynccontextmanager
     async def read(self) -> "AsyncIterator[SqliteConnection]":

@@ -261,24 +261,56 @@ async def test_keys_sessions_and_links_end(database: Database) -> None:
     """A revoked key, a session that is over and a revoked link are not found."""
     await _insert(database, any_job())
     hour = dt.timedelta(hours=1)
+    key = access.KeyRow(id="k", owner="ann", name="", scopes="read", hash="h", created=NOW)
+    session = access.SessionRow(hash="s", owner="ann", scopes="read", csrf="c", created=NOW, expires=NOW + hour)
+    link = access.LinkRow(id="l", job="any-job", owner="ann", hash="x", created=NOW, expires=NOW + hour)
     async with database.write() as connection:
-        await access.insert_key(
-            connection, access.KeyRow(id="k", owner="ann", name="", scopes="read", hash="h", created=NOW)
-        )
-        assert await access.find_key(connection, "k") is not None
-        assert await access.revoke_key(connection, "k", NOW)
-        assert await access.find_key(connection, "k") is None
-        session = access.SessionRow(hash="s", owner="ann", scopes="read", csrf="c", created=NOW, expires=NOW + hour)
+        await access.insert_key(connection, key)
         await access.insert_session(connection, session)
-        assert await access.find_session(connection, "s", NOW) == session
-        assert await access.find_session(connection, "s", NOW + 2 * hour) is None
-        link = access.LinkRow(id="l", job="any-job", owner="ann", hash="x", created=NOW, expires=NOW + hour)
         await access.insert_link(connection, link)
-        assert await access.find_link(connection, "x", NOW) == link
+    assert await access.find_key(database, "k") == key
+    assert await access.find_session(database, "s", NOW) == session
+    assert await access.find_session(database, "s", NOW + 2 * hour) is None
+    assert await access.find_link(database, "x", NOW) == link
+    async with database.write() as connection:
+        assert await access.revoke_key(connection, "k", NOW)
         assert await access.erase_link(connection, "any-job", "l")
-        assert await access.find_link(connection, "x", NOW) is None
         assert await access.erase_session(connection, "s")
         assert not await access.list_sessions(connection, NOW)
+    assert await access.find_key(database, "k") is None
+    assert await access.find_session(database, "s", NOW) is None
+    assert await access.find_link(database, "x", NOW) is None
+
+
+async def test_a_job_is_read_as_it_is_when_asked(database: Database) -> None:
+    """By many at once, while it changes: nobody is told of a state that was over before the question."""
+    await _insert(database, *(any_job(id=f"j{number}") for number in range(4)))
+    written = 0
+
+    async def watch(number: int) -> None:
+        for _ in range(25):
+            known = written
+            job = await jobs.read_job(database, f"j{number % 4}")
+            assert job is not None
+            assert (job.id, job.total >= known) == (f"j{number % 4}", True)
+
+    async def change() -> None:
+        nonlocal written
+        for count in range(1, 20):
+            async with database.write() as connection:
+                await connection.run("update jobs set total = :count", count=count)
+            written = count
+            await asyncio.sleep(0)
+
+    await asyncio.gather(change(), *map(watch, range(12)))
+
+
+@pytest.mark.parametrize("key", ["none", "any\0job", "\ud800", ""])
+async def test_keys_that_no_row_has_spoil_no_other_answer(database: Database, key: str) -> None:
+    """Whatever is in them, and whoever asks at the same time."""
+    await _insert(database, any_job())
+    none, there = await asyncio.gather(jobs.read_job(database, key), jobs.read_job(database, "any-job"))
+    assert (none, there and there.id) == (None, "any-job")
 
 
 async def test_attempts_to_sign_in(database: Database) -> None:

@@ -1,0 +1,45 @@
+"""One question for all that ask at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from api.database.driver import Row
+
+
+class Together:
+    """Rows by key, found by looks for many keys.
+
+    Who asks while a look is under way is answered by the next one, so that no answer is older than its question.
+    """
+
+    def __init__(self, look: Callable[[list[str]], Awaitable[dict[str, Row]]]) -> None:
+        self._look = look
+        self._asked: dict[str, asyncio.Future[Row | None]] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def find(self, key: str) -> Row | None:
+        """The row of a key; raises what the look raises."""
+        answer = self._asked.get(key)
+        if answer is None:
+            answer = self._asked[key] = asyncio.get_running_loop().create_future()
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._go_on())
+        return await asyncio.shield(answer)
+
+    async def _go_on(self) -> None:
+        """As long as somebody waits."""
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                found = await self._look(list(asked))
+            except Exception as error:
+                for answer in asked.values():
+                    answer.set_exception(error)
+                    answer.exception()  # whoever asked may be gone
+            except BaseException:
+                for answer in asked.values():
+                    answer.cancel()
+                raise
+            else:
+                for key, answer in asked.items():
+                    answer.set_result(found.get(key))
