@@ -44,6 +44,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: str = ""
     """Origins of other sites' pages that may call, separated by spaces."""
     oidc_issuer: str = ""
+    oidc_internal_url: str = ""
+    """Where this server reaches the provider, when that is not the issuer's address: http://gitea:3000."""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
     oidc_admins: str = ""

@@ -146,6 +146,19 @@ async def test_signing_in_is_limited_by_address(server: ApiServer) -> None:
         assert len(await list_sign_ins(connection, 100)) == 60
 
 
+async def test_a_provider_in_the_same_cluster(tmp_path: Path, provider: Provider) -> None:
+    """The browser goes to its public address, which the server itself need not reach."""
+    inside, provider.url = provider.url, "https://git.any.example"
+    settings = {"oidc_issuer": provider.url, "oidc_internal_url": inside, "oidc_client_id": CLIENT}
+    async with api_server(tmp_path, auth="on", oidc_client_secret=CLIENT_SECRET, **settings) as server:
+        answer = await server.client.get("/api/v1/auth/login", follow_redirects=False)
+        assert answer.headers["location"].startswith("https://git.any.example/authorize?")
+        sent = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+        provider.codes["c"] = {"challenge": sent["code_challenge"], "nonce": sent["nonce"]}
+        assert (await _returned(server, sent["state"], "c")).status_code == 302
+        assert (await server.client.get("/api/v1/auth/session")).json()["owner"] == "oidc:ann-1"
+
+
 @pytest.mark.parametrize("wrong", ["state", "nonce", "challenge", "cookie"])
 async def test_another_sign_in_is_not_taken(server: ApiServer, provider: Provider, wrong: str) -> None:
     """Of another state, nonce, proof or browser."""
