@@ -13,9 +13,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from api.database.driver import Box, Placed, Row, TakenError, is_text, shifted
+from api.database.driver import Box, Placed, Row, TakenError, shifted
 from api.database.schema import migrations
-from api.database.together import Together
+from api.database.together import Finder
 from steps.errors import DataError, StoreError
 
 _POOL = 8
@@ -39,7 +39,7 @@ class PostgisDatabase:
             kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
             check=_check,
         )
-        self._finders: dict[str, Together] = {}
+        self._finder = Finder(self._look)
 
     async def open(self) -> None:
         """See Database."""
@@ -49,13 +49,8 @@ class PostgisDatabase:
                 await _migrate(connection)
 
     async def find(self, select: str, column: str, key: str) -> Row | None:
-        """See Database. One query for all that ask at once, so that none may spoil it for the others."""
-        if not is_text(key):
-            return None
-        together = self._finders.get(select)
-        if together is None:
-            together = self._finders[select] = Together(functools.partial(self._look, select, column))
-        return await together.find(key)
+        """See Database."""
+        return await self._finder.find(select, column, key)
 
     async def _look(self, select: str, column: str, keys: list[str]) -> dict[str, Row]:
         async with self.read() as connection:

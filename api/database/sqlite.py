@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api.database.driver import Box, Placed, Row, TakenError, is_text, shifted
+from api.database.driver import Box, Placed, Row, TakenError, shifted
 from api.database.schema import migrations
+from api.database.together import Finder
 from steps.errors import DataError, StoreError, UsageError
 
 _BUSY_SECONDS = 10
@@ -26,6 +28,7 @@ class SqliteDatabase:
         self._path = path
         self._writing = asyncio.Lock()
         self._reading = asyncio.Lock()
+        self._finder = Finder(self._look)
 
     async def open(self) -> None:
         """See Database."""
@@ -39,11 +42,13 @@ class SqliteDatabase:
 
     async def find(self, select: str, column: str, key: str) -> Row | None:
         """See Database."""
-        if not is_text(key):
-            return None
+        return await self._finder.find(select, column, key)
+
+    async def _look(self, select: str, column: str, keys: list[str]) -> dict[str, Row]:
+        sql = f"{select} where {column} in (select value from json_each(:keys))"  # noqa: S608
         with _translated(self._path):
-            row: Row | None = self._quick.execute(f"{select} where {column} = :key", {"key": key}).fetchone()
-        return row
+            rows = self._quick.execute(sql, {"keys": json.dumps(keys)}).fetchall()
+        return {row[column]: row for row in rows}
 
     @contextlib.asynccontextmanager
     async def read(self) -> "AsyncIterator[SqliteConnection]":

@@ -1,9 +1,28 @@
 """One question for all that ask at once."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
-from api.database.driver import Row
+from api.database.driver import Row, is_text
+
+
+class Finder:
+    """Rows by key, of any select: see Database. Those who ask for the same kind at once are answered by one query."""
+
+    def __init__(self, look: Callable[[str, str, list[str]], Awaitable[dict[str, Row]]]) -> None:
+        """`look`: by select, column and keys; must not fail because of any of the keys."""
+        self._look = look
+        self._kinds: dict[str, Together] = {}
+
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """See Database."""
+        if not is_text(key):
+            return None
+        kind = self._kinds.get(select)
+        if kind is None:
+            kind = self._kinds[select] = Together(functools.partial(self._look, select, column))
+        return await kind.find(key)
 
 
 class Together:
