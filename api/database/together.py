@@ -2,9 +2,13 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
 
 from api.database.driver import Row, is_text
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 class Finder:
@@ -13,7 +17,7 @@ class Finder:
     def __init__(self, look: Callable[[str, str, list[str]], Awaitable[dict[str, Row]]]) -> None:
         """`look`: by select, column and keys; must not fail because of any of the keys."""
         self._look = look
-        self._kinds: dict[str, Together] = {}
+        self._kinds: dict[str, Together[str, Row]] = {}
 
     async def find(self, select: str, column: str, key: str) -> Row | None:
         """See Database."""
@@ -25,19 +29,19 @@ class Finder:
         return await kind.find(key)
 
 
-class Together:
-    """Rows by key, found by looks for many keys.
+class Together(Generic[K, T]):
+    """Answers by key, found by looks for many keys.
 
     Who asks while a look is under way is answered by the next one, so that no answer is older than its question.
     """
 
-    def __init__(self, look: Callable[[list[str]], Awaitable[dict[str, Row]]]) -> None:
+    def __init__(self, look: Callable[[list[K]], Awaitable[dict[K, T]]]) -> None:
         self._look = look
-        self._asked: dict[str, asyncio.Future[Row | None]] = {}
+        self._asked: dict[K, asyncio.Future[T | None]] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    async def find(self, key: str) -> Row | None:
-        """The row of a key; raises what the look raises."""
+    async def find(self, key: K) -> T | None:
+        """What was found for a key; raises what the look raises."""
         answer = self._asked.get(key)
         if answer is None:
             answer = self._asked[key] = asyncio.get_running_loop().create_future()
