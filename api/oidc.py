@@ -120,6 +120,10 @@ class Oidc:
             raise _unauthorised("the provider did not accept the sign-in")
         return await self.claims(token, nonce=attempt.nonce)
 
+    async def ping(self) -> None:
+        """Ask the provider something; raises StoreError while it is away."""
+        await self._refresh(older_than=5.0)
+
     async def close(self) -> None:
         """Let go."""
         await self._http.aclose()

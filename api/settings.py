@@ -1,6 +1,7 @@
 """What the API is told by its environment, read once; the rest of the settings is `steps.settings`."""
 
 import functools
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 1_200
     """Of one owner or address."""
     submissions_per_minute: int = 60
+    sign_ins_per_minute: int = 60
+    """Of one address."""
+    proxies: str = ""
+    """Addresses or networks of proxies that are believed where a request comes from, separated by spaces."""
     max_vertices: int = 50_000
     max_body_mb: int = 8
     max_upload_mb: int = 50
@@ -102,6 +107,16 @@ def pairs(text: str, variable: str) -> dict[str, str]:
             raise UsageError(f"{variable} holds {pair!r}", "write NAME=VALUE, separated by spaces")
         found[name] = value
     return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @functools.cache

@@ -6,6 +6,7 @@ built again; of each image buildah keeps the newest.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -119,9 +120,8 @@ def build(name: str, context: str, *options: str) -> None:
     lent = ["--network=host", f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"]
     lent += [f"--build-arg={key}={CERTIFICATES}" for key in ("PIP_CERT", "NPM_CERT")]
     kind = name.rpartition(":")[0]
-    older = [
-        one for one in _said("buildah", "images", "--format={{.Name}}:{{.Tag}}").split() if one.startswith(f"{kind}:")
-    ]
+    known = _said("buildah", "images", "--format={{.Name}}:{{.Tag}}").split()
+    older = [one for one in known if re.fullmatch(rf"{re.escape(kind)}:[0-9a-f]{{12}}", one)]
     command = ["buildah", "build", "--quiet", *lent, *options, "--tag", name, context]
     subprocess.run(command, env=_env(), check=True, stdout=subprocess.DEVNULL)
     if older:

@@ -258,6 +258,22 @@ def doctor(place: Installation) -> str:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
 
 
+def test_prometheus_finds_what_runs(place: Installation) -> None:
+    """Pods that say so, the store, and the state of our objects: all of them are up."""
+    needs(place, "monitoring")
+    with place.kube.forwarded("service/prometheus", 9090) as port:
+        wanted = {"api", "gitea", "minio", "buckets", "objects"}
+        wait_for("Prometheus", lambda: wanted <= targets_up(port), 180, 3.0)
+
+
+def targets_up(port: int) -> set[str]:
+    """Applications of pods, and names of other jobs, that Prometheus reads."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}/api/v1/targets?state=active", timeout=30) as answer:
+        found = json.load(answer)["data"]["activeTargets"]
+    return {one["labels"].get("app", one["labels"]["job"]) for one in found if one["health"] == "up"}
+
+
 def test_what_is_changed_by_hand_is_healed(place: Installation) -> None:
     """Argo CD puts it back, and what was deleted comes again."""
     place.kube.run("scale", "deployment/web", "--replicas=0")

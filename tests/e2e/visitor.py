@@ -56,9 +56,10 @@ class Visitor:
         return Page(url, status, text)
 
     def sign_in(self, url: str, user: str, password: str) -> Page:
-        """Open a page that asks for an account of Gitea, give it, and agree to what it asks then."""
+        """Open a page that asks for an account of Gitea, give it where it is asked for, and agree to what follows."""
         page = self.open(url)
-        page = self.open(urljoin(page.url, "/user/login"), page.form() | {"user_name": user, "password": password})
+        if urlsplit(page.url).path == "/user/login":
+            page = self.open(urljoin(page.url, "/user/login"), page.form() | {"user_name": user, "password": password})
         if "/login/oauth/grant" in page.text:
             page = self.open(urljoin(page.url, "/login/oauth/grant"), page.form() | {"granted": "true"})
         return page
