@@ -129,7 +129,7 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
   await published(page);
   await page.getByRole("combobox", { name: "Compare with this" }).selectOption({ index: 1 });
   const compare = page.getByRole("region", { name: "Compare", exact: true });
-  await expect(compare).toContainText("unchanged in view");
+  await expect(compare).toContainText("% unchanged");
   await compare.getByText("Change matrix").click();
   await expect(compare.getByRole("rowheader").first()).toBeVisible();
   await compare.scrollIntoViewIfNeeded();

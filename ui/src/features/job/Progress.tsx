@@ -1,12 +1,10 @@
 import type { Schemas } from "@/api/client";
 import { useJob } from "@/job/store";
 import { duration, strings } from "@/strings";
-import { useTileHere } from "./useTileHere";
 
-/** How far a job is, and the tile under the pointer. */
+/** How far a job is. */
 export function Progress({ job }: { readonly job: Schemas["JobView"] }) {
   const { succeeded: done = 0, failed = 0, total = 0 } = useJob((state) => state.counts) ?? job.tiles ?? {};
-  const here = useTileHere();
   const left = job.phase === "queued" && job.queue ? strings.job.ahead(job.queue.jobs_ahead) : leftText(job, total);
   return (
     <div className="stack stack-tight">
@@ -17,11 +15,6 @@ export function Progress({ job }: { readonly job: Schemas["JobView"] }) {
         <span className="grow">{total > 0 ? strings.job.tiles(done, total) : strings.job.phases[job.phase]}{failed > 0 && `, ${strings.job.failedTiles(failed)}`}</span>
         <span>{left}</span>
       </p>
-      {here && (
-        <p className="hint" aria-live="polite">
-          {strings.job.tile(here.tile)}: {strings.job.tilePhases[here.phase]}{here.reason !== "" && ` (${here.reason})`}{here.seconds > 0 && `, ${strings.job.seconds(here.seconds)}`}
-        </p>
-      )}
     </div>
   );
 }
