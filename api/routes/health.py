@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from api.catalogue import BASELINE_TILES
+from api.hrefs import BASELINE_TILES
 from api.metrics import render
 from api.problems import problems
 from api.routes.parameters import Shared, Who

@@ -1,5 +1,6 @@
 import type { Page } from "@playwright/test";
-import { expect, expectAccessible, paste, pictures, SHOTS, test, watchErrors } from "./page";
+import { execFileSync } from "node:child_process";
+import { expect, expectAccessible, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
 
 /** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
 test.describe.configure({ mode: "serial" });
@@ -7,6 +8,8 @@ test.setTimeout(600_000);
 
 const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.895";
 const RUN_MS = 400_000;
+/** What marks pixels that two maps do not have in common. */
+const CHANGED = "b5179e";
 let made = "";
 
 async function order(page: Page, name: string, firstDay = ""): Promise<void> {
@@ -41,6 +44,10 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   watchErrors(second, errors);
   await second.goto(`/#job=${made}`);
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
+  await page.mouse.click(757, 400);
+  await expect(page.getByText(/^Tile r\d+c\d+: /)).toBeVisible();
+  await page.getByText(/^Log of tile r\d+c\d+$/).click();
+  await expect(page.getByRole("list", { name: "Log" }).getByRole("listitem").first()).not.toHaveText("Nothing logged yet.", { timeout: RUN_MS });
   await pictures(page, "watching");
   await published(page);
   await published(second);
@@ -133,8 +140,21 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
   await compare.getByText("Change matrix").click();
   await expect(compare.getByRole("rowheader").first()).toBeVisible();
   await compare.scrollIntoViewIfNeeded();
-  await page.waitForTimeout(4000);
+  await expect.poll(() => shareOfColour(page, CHANGED)).toBeGreaterThan(0);
   await page.screenshot({ path: `${SHOTS}/compare-1280-light.png` });
+  await page.getByRole("combobox", { name: "Compare with this" }).selectOption("");
+  await expect.poll(() => shareOfColour(page, CHANGED)).toBe(0);
+});
+
+test("once a map is assessed, its legend has areas with their intervals", async ({ page }) => {
+  const [data = "../.task/ui-data", python = "../.venv/bin/python"] = [process.env["UI_DATA"], process.env["UI_PYTHON"]];
+  execFileSync(python, ["tests/assess.py", data, new URL(test.info().project.use.baseURL ?? "").port, made], { stdio: "pipe" });
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  const areas = page.getByRole("region", { name: "Areas" });
+  await expect(areas).toContainText("Estimated (95 % interval)");
+  await expect(areas.getByRole("cell", { name: /^[\d,]+ \([\d,]+–[\d,]+\)$/ }).first()).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/assessed-1280-light.png` });
 });
 
 test("the history shows maps as pictures", async ({ page }) => {
@@ -166,6 +186,15 @@ test("a KML file is read by the server", async ({ page }) => {
   await page.locator("input[type=file]").setInputFiles({ name: "south.kml", mimeType: "application/vnd.google-earth.kml+xml", buffer: Buffer.from(kml) });
   await expect(page.getByText("Ready to be mapped")).toBeVisible();
 });
+
+for (const name of ["north.gpkg", "north.zip"]) {
+  test(`an area in ${name} is read by the server, from whatever plane it is in`, async ({ page }) => {
+    await page.goto("/#at=31.09,-17.84,12");
+    await page.locator("input[type=file]").setInputFiles(`${process.env["UI_DATA"] ?? "../.task/ui-data"}/files/${name}`);
+    await expect(page.getByText("Ready to be mapped")).toBeVisible();
+    await expect(page.getByText(/^70\d ha$/)).toBeVisible();
+  });
+}
 
 for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
   for (const scheme of ["light", "dark"] as const) {
