@@ -6,4 +6,4 @@ export interface Picture {
   readonly share: number;
 }
 
-export function firstPixel(browser: Browser, tab: Page, load: () => Promise<unknown>): Promise<{ readonly at: number; readonly frames: readonly Picture[] }>;
+export function firstPixel(browser: Browser, tab: Page, load: () => Promise<unknown>, navigates?: boolean): Promise<{ readonly at: number; readonly frames: readonly Picture[] }>;

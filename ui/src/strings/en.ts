@@ -201,6 +201,7 @@ export const en = {
     planning: "Searching scenes and laying out tiles",
     ahead: (jobs: number) => jobs === 0 ? "Next in line" : jobs === 1 ? "One map ahead" : `${count(jobs)} maps ahead`,
     left: (text: string) => `about ${text} left`,
+    finishing: "all tiles done, putting the map together",
     leftUnknown: "time left: known after the first tiles",
     cancel: "Cancel",
     retry: "Retry failed tiles",

@@ -29,7 +29,7 @@ export async function pictures(page: Page, name: string): Promise<void> {
     for (const colorScheme of ["dark", "light"] as const) {
       await page.emulateMedia({ colorScheme });
       await page.waitForTimeout(400);
-      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png`, animations: "disabled" });
     }
   }
 }

@@ -67,7 +67,7 @@ test("the address of a job alone opens its map, with everything that is known of
   await page.waitForTimeout(1500);
   await page.getByTestId("map").click({ position: { x: 720, y: 420 } });
   await expect(page.getByRole("region", { name: "At this point" })).toContainText("confidence");
-  await page.screenshot({ path: `${SHOTS}/result-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/result-1280-light.png`, animations: "disabled" });
   await expectAccessible(page);
 });
 
@@ -77,12 +77,12 @@ test("layers, opacity, palette and swipe are in the address, and there again aft
   for (const layer of ["Confidence", "Disagreement"]) {
     await page.getByRole("combobox", { name: "Layer" }).selectOption({ label: layer });
     await page.waitForTimeout(2000);
-    await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png` });
+    await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png`, animations: "disabled" });
   }
   await page.getByRole("button", { name: "Swipe" }).click();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
   await page.waitForTimeout(3000);
-  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png`, animations: "disabled" });
   await expect(page).toHaveURL(/layer=disagreement.*swipe=on/);
   await page.reload();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
@@ -141,7 +141,7 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
   await expect(compare.getByRole("rowheader").first()).toBeVisible();
   await compare.scrollIntoViewIfNeeded();
   await expect.poll(() => shareOfColour(page, CHANGED)).toBeGreaterThan(0);
-  await page.screenshot({ path: `${SHOTS}/compare-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/compare-1280-light.png`, animations: "disabled" });
   await page.getByRole("combobox", { name: "Compare with this" }).selectOption("");
   await expect.poll(() => shareOfColour(page, CHANGED)).toBe(0);
 });
@@ -154,14 +154,14 @@ test("once a map is assessed, its legend has areas with their intervals", async 
   const areas = page.getByRole("region", { name: "Areas" });
   await expect(areas).toContainText("Estimated (95 % interval)");
   await expect(areas.getByRole("cell", { name: /^[\d,]+ \([\d,]+–[\d,]+\)$/ }).first()).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/assessed-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/assessed-1280-light.png`, animations: "disabled" });
 });
 
 test("the history shows maps as pictures", async ({ page }) => {
   await page.goto("/#panel=maps");
   const row = page.getByRole("button", { name: "Open Dam side", exact: true });
   await expect(row.locator("img.thumbnail")).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/history-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/history-1280-light.png`, animations: "disabled" });
   await row.click();
   await published(page);
 });
@@ -206,13 +206,13 @@ for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) 
       await expect(page.getByRole("region", { name: "Against the baseline years" })).toContainText("crops");
       await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
       await page.waitForTimeout(1500);
-      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png`, animations: "disabled" });
       await page.getByRole("region", { name: "Against the baseline years" }).scrollIntoViewIfNeeded();
-      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png`, animations: "disabled" });
       await expectAccessible(page);
       await page.getByRole("button", { name: "All maps" }).click();
       await expect(page.locator("img.thumbnail").first()).toBeVisible();
-      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png`, animations: "disabled" });
     });
   }
 }
