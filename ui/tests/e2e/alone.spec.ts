@@ -1,5 +1,5 @@
 import type { Page, Route } from "@playwright/test";
-import { differing, expect, expectAccessible, MIDDLE, middleColours, paste, SHOTS, test } from "./page";
+import { differing, expect, expectAccessible, MIDDLE, middleColours, paste, shareOfColour, SHOTS, test } from "./page";
 import { firstPixel } from "../../bench/paint.mjs";
 
 const CORNERS = "31.02, -17.80\n31.10, -17.81\n31.11, -17.87\n31.04, -17.88";
@@ -152,6 +152,19 @@ test("without a pointer: to the map by Tab, about by arrows, a class by Enter, t
   await expect(page.getByLabel("Land cover")).toContainText(/Here: (water|trees|grass|crops|shrub and scrub|built|bare)/);
   await page.getByRole("button", { name: "This view" }).press("Enter");
   await expect(page.getByText("Ready to be mapped")).toBeVisible();
+});
+
+test("how it looks is chosen: dark, in safe colours, and so after a reload", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2020");
+  await page.getByRole("button", { name: "Appearance and colours" }).click();
+  await page.getByRole("button", { name: "Dark" }).click();
+  await page.getByRole("button", { name: "Colour-blind safe" }).click();
+  await page.screenshot({ path: `${SHOTS}/look-1280-dark.png`, animations: "disabled" });
+  await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(/palette=safe/);
+  await page.reload();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await expect.poll(() => shareOfColour(page, "e69f00")).toBeGreaterThan(0.1);
 });
 
 test("years play without a flash: whatever year is drawn, one is on the screen", async ({ page, browser }) => {

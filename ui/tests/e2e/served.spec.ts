@@ -1,5 +1,6 @@
 import type { Page } from "@playwright/test";
 import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { expect, expectAccessible, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
 
 /** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
@@ -100,6 +101,7 @@ test("the map, its provenance and a layer for QGIS can be had", async ({ page })
   expect((await page.request.get(cog ?? "", { headers: { range: "bytes=0-3" } })).status()).toBe(206);
   const [file] = await Promise.all([page.waitForEvent("download"), downloads.getByRole("button", { name: "Open in QGIS" }).click()]);
   expect(file.suggestedFilename()).toBe(`${made}.qlr`);
+  expect(await readFile(await file.path(), "utf-8")).toContain("<authid>EPSG:32736</authid>");
 });
 
 test("a read-only link shows the map to others, who can change nothing", async ({ page, browser }) => {
