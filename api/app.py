@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,13 +19,13 @@ from litestar.response import File
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 
-from api.auth import LIMITS, AnyRequest, provide_admin, provide_context, provide_reader, provide_submitter
+from api.auth import LIMITS, AnyRequest, provide_admin, provide_reader, provide_submitter
 from api.context import Context
 from api.limits import check_body
 from api.metrics import counted
 from api.problems import HANDLERS
 from api.reconcile import Reconciler
-from api.routes import access, aois, choices, health, jobs, quotes, stac
+from api.routes import access, admin, aois, choices, health, jobs, quotes, stac
 from api.routes.page import list_page_baselines
 from api.settings import ApiSettings
 from api.tasks import end
@@ -35,7 +35,7 @@ VERSION = "1.0.0"
 """Of the interface."""
 _OPEN_SECONDS = 5.0
 """To wait for the database before serving; without it, answers are 503."""
-_TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "stac", "auth", "health")
+_TAGS = ("quotes", "jobs", "links", "models", "baselines", "catalogs", "aois", "stac", "auth", "admin", "health")
 
 
 def make_app(context: Context, page: Path | None = None, *, reconcile: bool = True) -> Litestar:
@@ -44,10 +44,10 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
     handlers: list[Any] = [_api(settings), list_page_baselines]
     if page is not None:
         handlers += [*_files_of(page), _head_of(page)]
-    app = Litestar(
+    return Litestar(
         route_handlers=handlers,
         dependencies={
-            "context": Provide(provide_context),
+            "context": Provide(_always(context), sync_to_thread=False),
             "reader": Provide(provide_reader),
             "submitter": Provide(provide_submitter),
             "admin": Provide(provide_admin),
@@ -62,8 +62,13 @@ def make_app(context: Context, page: Path | None = None, *, reconcile: bool = Tr
         request_max_body_size=settings.max_body_mb * 1_000_000,
         lifespan=[_lifespan(context, reconcile=reconcile)],
     )
-    app.state.context = context
-    return app
+
+
+def _always(context: Context) -> Callable[[], Context]:
+    def provide() -> Context:
+        return context
+
+    return provide
 
 
 def _api(settings: ApiSettings) -> Router:
@@ -77,6 +82,7 @@ def _api(settings: ApiSettings) -> Router:
             *choices.handlers,
             stac.router,
             access.router,
+            admin.router,
             *health.handlers,
         ],
     )

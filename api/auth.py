@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 
 from api.clock import now
@@ -58,10 +57,7 @@ async def _credentials(request: AnyRequest, context: Context) -> Principal | Non
 
 async def _by_key(token: str, context: Context) -> Principal:
     parts = split_key(token)
-    row = None
-    if parts is not None:
-        async with context.database.read() as connection:
-            row = await find_key(connection, parts[0])
+    row = await find_key(context.database, parts[0]) if parts else None
     if parts is None or row is None or not same(row.hash, digest_of(parts[1])):
         raise ProblemError(401, "the API key does not hold", "ask for another", headers=_CHALLENGE)
     return Principal(owner=row.owner, scopes=frozenset(row.scopes.split()), method="key")
@@ -75,8 +71,7 @@ async def _by_token(token: str, context: Context) -> Principal:
 
 
 async def _by_session(request: AnyRequest, session: str, context: Context) -> Principal:
-    async with context.database.read() as connection:
-        row = await find_session(connection, digest_of(session), now())
+    row = await find_session(context.database, digest_of(session), now())
     if row is None:
         raise ProblemError(401, "the session is over", "sign in again", headers=_CHALLENGE)
     if request.method not in _SAFE:
@@ -87,8 +82,7 @@ async def _by_session(request: AnyRequest, session: str, context: Context) -> Pr
 
 
 async def _by_link(request: AnyRequest, link: str, context: Context) -> Principal:
-    async with context.database.read() as connection:
-        row = await find_link(connection, digest_of(link), now())
+    row = await find_link(context.database, digest_of(link), now())
     if row is None or request.method not in _SAFE:
         raise ProblemError(401, "the link does not hold", "ask its sender for another", headers=_CHALLENGE)
     return Principal(owner=f"link:{row.id}", scopes=frozenset({"read"}), method="link", job=row.job)
@@ -118,18 +112,12 @@ def _is_loopback(url: str) -> bool:
 # -- dependencies --------------------------------------------------------------------------------------------------
 
 
-def context_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Context:
-    """The process's own."""
-    context: Context = connection.app.state.context
-    return context
-
-
 async def _with_scope(request: AnyRequest, context: Context, scope: str) -> Principal:
     try:
         who = await identify(request, context)
     except ProblemError as problem:
         if problem.status == 401:  # whoever guesses does not guess for long
-            context.limiter.take("request", f"@{_address(request)}")
+            context.limiter.take("request", f"@{address_of(request)}")
         raise
     request.state[LIMITS] = context.limiter.take("request", _bucket(request, who))
     who.need(scope)
@@ -137,20 +125,16 @@ async def _with_scope(request: AnyRequest, context: Context, scope: str) -> Prin
 
 
 def _bucket(request: AnyRequest, who: Principal) -> str:
-    return f"{who.owner}@{_address(request)}" if who.method in {"off", "link"} else who.owner
+    return f"{who.owner}@{address_of(request)}" if who.method in {"off", "link"} else who.owner
 
 
-def _address(request: AnyRequest) -> str:
+def address_of(request: AnyRequest) -> str:
+    """Where a request comes from."""
     return request.client.host if request.client else ""
 
 
-async def provide_context(request: AnyRequest) -> Context:
-    """`context`. The others ask for it, so that they come one after the other: a task for each costs more than both."""
-    return context_of(request)
-
-
 async def provide_reader(request: AnyRequest, context: NamedDependency[Context]) -> Principal:
-    """`reader`: may look."""
+    """`reader`: may look. Asks for `context`, so that the two come one after the other: tasks would cost more."""
     return await _with_scope(request, context, "read")
 
 

@@ -4,7 +4,7 @@ Tiles are told by the notes that workers leave in the store, so that no worker n
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,28 +27,37 @@ _log = structlog.get_logger()
 
 
 class Feed:
-    """Remembers which notes of active jobs were read; a note of a failed tile may still be replaced."""
+    """Remembers what was told of the tiles of active jobs; a note of a failed tile may still be replaced."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._read: dict[str, set[str]] = {}
+        self._told: dict[str, dict[str, str]] = {}
 
     async def follow(self, job: JobRow) -> None:
         """Take in what is new of a job; nothing happens where there is nothing."""
         if job.total == 0 and not await self._planned(job):
             return
-        if job.id not in self._read:
-            self._read[job.id] = await self._known(job)
-        done = self._read[job.id]
-        fresh = await asyncio.to_thread(self._notes, job.id, done)
+        if job.id not in self._told:
+            self._told[job.id] = await self._known(job)
+        told = self._told[job.id]
+        fresh = await asyncio.to_thread(self._notes, job.id, told)
         for start in range(0, len(fresh), _BATCH):
             await self._tell(job, [tile for tile, _ in fresh[start : start + _BATCH]])
         await self._hold(job, [key for _, keys in fresh for key in keys])
-        done |= {tile.tile for tile, _ in fresh if tile.phase == Phase.SUCCEEDED}
+        told.update({tile.tile: tile.phase for tile, _ in fresh})
+
+    async def end(self, job: JobRow) -> None:
+        """A job is over: nobody works on its tiles any more, and no more is read of it."""
+        async with self._context.database.read() as connection:
+            tiles = await list_tiles(connection, job.id)
+        left = [TileRow(tile=tile.tile, phase=Phase.QUEUED) for tile in tiles if tile.phase == Phase.RUNNING]
+        for start in range(0, len(left), _BATCH):
+            await self._tell(job, left[start : start + _BATCH])
+        self.forget(job.id)
 
     def forget(self, job: str) -> None:
         """A job that ended, or begins anew."""
-        self._read.pop(job, None)
+        self._told.pop(job, None)
 
     async def publish(self, job: JobRow) -> str:
         """Keep the item of a published map for searches; its href, empty where there is none."""
@@ -68,9 +77,9 @@ class Feed:
         properties = {name: value for name, value in item["properties"].items() if name not in _HEAVY}
         return {**item, "properties": properties}
 
-    async def _known(self, job: JobRow) -> set[str]:
+    async def _known(self, job: JobRow) -> dict[str, str]:
         async with self._context.database.read() as connection:
-            return {tile.tile for tile in await list_tiles(connection, job.id) if tile.phase == Phase.SUCCEEDED}
+            return {tile.tile: tile.phase for tile in await list_tiles(connection, job.id)}
 
     async def _planned(self, job: JobRow) -> bool:
         """Take in a plan; False while there is none."""
@@ -95,13 +104,15 @@ class Feed:
         context.hub.tell(job.id)
         return True
 
-    def _notes(self, job: str, done: set[str]) -> list[tuple[TileRow, list[str]]]:
+    def _notes(self, job: str, told: dict[str, str]) -> list[tuple[TileRow, list[str]]]:
         """Tiles with news, and the shared objects that they are made of."""
-        store, fresh = self._context.store, []
+        store = self._context.store
         grid: TileGrid | None = None
-        for key in store.list(naming.job_tiles_prefix(job)):
-            name = key.rpartition("/")[2].removesuffix(".json")
-            if name in done:
+        begun, done = _sorted(store.list(naming.job_tiles_prefix(job)))
+        new = sorted(name for name in begun - done.keys() if told.get(name) == Phase.QUEUED)
+        fresh: list[tuple[TileRow, list[str]]] = [(TileRow(tile=name, phase=Phase.RUNNING), []) for name in new]
+        for name, key in done.items():
+            if told.get(name) == Phase.SUCCEEDED:
                 continue
             try:
                 outcome = msgspec.json.decode(store.get_bytes(key), type=TileOutcome)
@@ -136,6 +147,18 @@ class Feed:
         if keys:
             async with self._context.database.write() as connection:
                 await hold_objects(connection, job.id, keys)
+
+
+def _sorted(keys: Iterable[str]) -> tuple[set[str], dict[str, str]]:
+    """Notes of tiles: the names of those that have begun, and the notes of what became of others by their names."""
+    begun, done = set(), {}
+    for key in keys:
+        name = key.rpartition("/")[2]
+        if name.endswith(naming.BEGUN):
+            begun.add(name.removesuffix(naming.BEGUN))
+        else:
+            done[name.removesuffix(".json")] = key
+    return begun, done
 
 
 _TILE_OBJECTS = (naming.tile_raster_key, naming.tile_result_key, naming.tile_drift_key)

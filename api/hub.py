@@ -8,6 +8,7 @@ import structlog
 
 from api.database.driver import Database
 from api.database.tiles import EventRow, events_after, last_events
+from api.database.together import Together
 from steps.errors import TryAgainError
 
 _POLL_SECONDS = 0.3
@@ -23,6 +24,7 @@ class Hub:
         self._database = database
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._known: dict[str, int] = {}
+        self._events: Together[tuple[str, int], list[EventRow]] = Together(self._read)
 
     @property
     def listening(self) -> int:
@@ -71,11 +73,15 @@ class Hub:
 
     async def _after(self, job: str, after: int) -> list[EventRow]:
         try:
-            async with self._database.read() as connection:
-                return await events_after(connection, job, after)
+            return await self._events.find((job, after)) or []
         except TryAgainError as error:
             _log.warning("hub.database_away", job=job, error=str(error))
             return []
+
+    async def _read(self, wanted: list[tuple[str, int]]) -> dict[tuple[str, int], list[EventRow]]:
+        """Streams of one job that have heard the same share one query."""
+        async with self._database.read() as connection:
+            return {(job, after): await events_after(connection, job, after) for job, after in wanted}
 
     def _forget(self, job: str, news: asyncio.Event) -> None:
         listeners = self._listeners.get(job, set())

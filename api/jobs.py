@@ -15,6 +15,7 @@ from api.database.jobs import (
     find_job,
     jobs_ahead,
     list_jobs,
+    read_job,
     want,
 )
 from api.database.tiles import TileRow, add_event, list_tiles, reset_tiles
@@ -31,8 +32,7 @@ from steps.model.job import SCENES_LEFT_OUT, Phase
 
 async def own_job(context: Context, who: Principal, job: str) -> JobRow:
     """A job that is the caller's to see; raises a 404."""
-    async with context.database.read() as connection:
-        return who.check_sees(await find_job(connection, job), job)
+    return who.check_sees(await read_job(context.database, job), job)
 
 
 async def view(context: Context, job: JobRow) -> JobView:
@@ -103,8 +103,9 @@ async def _tiles(context: Context, job: JobRow) -> list[TileRow]:
 
 def _forget_notes(context: Context, job: JobRow, tiles: list[str]) -> None:
     """What the last attempt noted of them would be taken for this one's."""
-    for tile in tiles:
-        context.store.delete(naming.job_tile_key(job.id, TileId.parse(tile)))
+    for tile in map(TileId.parse, tiles):
+        for key in (naming.job_tile_key(job.id, tile), naming.begun_key(job.id, tile)):
+            context.store.delete(key)
 
 
 async def delete(context: Context, who: Principal, name: str) -> None:

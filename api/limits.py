@@ -22,7 +22,11 @@ class Limiter:
     """Token buckets; the state is told in headers."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        self._rates = {"request": settings.requests_per_minute, "submission": settings.submissions_per_minute}
+        self._rates = {
+            "request": settings.requests_per_minute,
+            "submission": settings.submissions_per_minute,
+            "sign-in": settings.sign_ins_per_minute,
+        }
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def take(self, kind: str, who: str) -> dict[str, str]:

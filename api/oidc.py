@@ -112,13 +112,17 @@ class Oidc:
             "code_verifier": attempt.verifier,
         }
         try:
-            answer = await self._http.post(self._metadata["token_endpoint"], data=data)
+            answer = await self._http.post(self._inside(self._metadata["token_endpoint"]), data=data)
         except httpx.HTTPError as error:
             raise _away(error) from error
         token = answer.json().get("id_token") if answer.status_code == 200 else None
         if not isinstance(token, str):
             raise _unauthorised("the provider did not accept the sign-in")
         return await self.claims(token, nonce=attempt.nonce)
+
+    async def ping(self) -> None:
+        """Ask the provider something; raises StoreError while it is away."""
+        await self._refresh(older_than=5.0)
 
     async def close(self) -> None:
         """Let go."""
@@ -140,16 +144,23 @@ class Oidc:
         async with self._turn:
             if time.monotonic() - self._asked < older_than:
                 return
-            self._metadata = await self._get(
-                f"{self._settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration"
-            )
+            self._metadata = await self._get(f"{self._issuer}/.well-known/openid-configuration")
             document = await self._get(self._metadata["jwks_uri"])
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
             self._asked = time.monotonic()
 
+    @property
+    def _issuer(self) -> str:
+        return self._settings.oidc_issuer.rstrip("/")
+
+    def _inside(self, url: str) -> str:
+        """An address of the provider as this server reaches it; browsers are sent to the public one."""
+        internal = self._settings.oidc_internal_url.rstrip("/")
+        return f"{internal}{url.removeprefix(self._issuer)}" if internal and url.startswith(self._issuer) else url
+
     async def _get(self, url: str) -> dict[str, Any]:
         try:
-            answer = await self._http.get(url)
+            answer = await self._http.get(self._inside(url))
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:

@@ -71,9 +71,15 @@ def on_geocrop_error(request: Request[Any, Any, Any], error: GeoCropError) -> Re
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar refuses: a field that does not fit, a route that is not there."""
-    return _answer(
-        request, error.status_code, error.detail, headers=dict(error.headers or {}), errors=_field_errors(error.extra)
-    )
+    headers, remedy = dict(error.headers or {}), _REMEDIES.get(error.status_code, "")
+    return _answer(request, error.status_code, error.detail, remedy, headers=headers, errors=_field_errors(error.extra))
+
+
+_REMEDIES = {
+    404: "see /api/v1/schema/openapi.json for what there is",
+    405: "see /api/v1/schema/openapi.json for the methods",
+    413: "send less: simplify the area, or give it as a file to /api/v1/aois/convert",
+}
 
 
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

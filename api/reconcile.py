@@ -322,6 +322,8 @@ class Reconciler:
 
     async def _move(self, job: JobRow, phase: Phase, *, error: str = "", href: str = "") -> None:
         """Write down a phase, once, with its event."""
+        if phase not in ACTIVE:
+            await self._feed.end(job)
         async with self._context.database.write() as connection:
             if not await move_on(connection, job, phase, now(), error=error, href=href):
                 return
@@ -330,8 +332,6 @@ class Reconciler:
                 return
             event = PhaseEvent(phase=phase, attempt=job.attempt, error=error, tiles=counts(fresh))
             await add_event(connection, job.id, "phase", msgspec.json.encode(event), now())
-        if phase not in ACTIVE:
-            self._feed.forget(job.id)
         self._context.hub.tell(job.id)
         _log.info("job.moved", job=job.id, phase=str(phase), error=error)
 

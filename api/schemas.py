@@ -486,6 +486,37 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     expires: dt.datetime
 
 
+class LinkEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A link as administrators see it; revoked like its owner would."""
+
+    id: str
+    job: str
+    owner: str
+    created: dt.datetime
+    expires: dt.datetime
+
+
+class SessionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed-in browser."""
+
+    id: str
+    owner: str
+    scopes: list[Scope]
+    created: dt.datetime
+    expires: dt.datetime
+
+
+class SignInEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to sign in."""
+
+    made: dt.datetime
+    owner: str
+    """Empty where it failed."""
+    address: str
+    error: str
+    """Why it failed; empty where it did not."""
+
+
 # -- health --------------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def same(one: str, other: str) -> bool:
 
 def signature(secret: str, *parts: str) -> str:
     """Over some parts, in order."""
-    made = hmac.new(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).digest()
+    made = hmac.digest(secret.encode(), "\n".join(parts).encode(), "sha256")
     return base64.urlsafe_b64encode(made[:24]).decode()
 
 

@@ -1,6 +1,7 @@
 """What the API is told by its environment, read once; the rest of the settings is `steps.settings`."""
 
 import functools
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: str = ""
     """Origins of other sites' pages that may call, separated by spaces."""
     oidc_issuer: str = ""
+    oidc_internal_url: str = ""
+    """Where this server reaches the provider, when that is not the issuer's address: http://gitea:3000."""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
     oidc_admins: str = ""
@@ -57,6 +60,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 1_200
     """Of one owner or address."""
     submissions_per_minute: int = 60
+    sign_ins_per_minute: int = 60
+    """Of one address."""
+    proxies: str = ""
+    """Addresses or networks of proxies that are believed where a request comes from, separated by spaces."""
     max_vertices: int = 50_000
     max_body_mb: int = 8
     max_upload_mb: int = 50
@@ -100,6 +107,16 @@ def pairs(text: str, variable: str) -> dict[str, str]:
             raise UsageError(f"{variable} holds {pair!r}", "write NAME=VALUE, separated by spaces")
         found[name] = value
     return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @functools.cache

@@ -136,3 +136,11 @@ def baseline_note_key(year: int) -> str:
 def job_tile_key(job: str, tile: TileId) -> str:
     """What became of one tile of one job; tiles themselves are shared between jobs."""
     return f"{job_tiles_prefix(job)}{tile}.json"
+
+
+def begun_key(job: str, tile: TileId) -> str:
+    """Is there while somebody works on the tile; empty. Also left by whoever was ended meanwhile."""
+    return f"{job_tiles_prefix(job)}{tile}{BEGUN}"
+
+
+BEGUN = ".begun"

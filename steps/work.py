@@ -1,5 +1,6 @@
 """Doing the tiles of a plan, one after the other. Pods and local workers both come through here."""
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -92,9 +93,14 @@ def do_tiles(mapper: TileMapper, plan: Plan, ids: Sequence[TileId]) -> Iterator[
 
 
 def _do_tile(mapper: TileMapper, plan: Plan, entry: TilePlan, following: Sequence[TileId]) -> TileOutcome:
-    """Map one tile and note in the store what became of it."""
+    """Map one tile, and note in the store that it has begun and what became of it."""
+    begun = naming.begun_key(plan.job, entry.tile)
+    with contextlib.suppress(GeoCropError):  # whoever looks sees it waiting instead
+        mapper.store.put_bytes(begun, b"")
     outcome = _attempt(mapper, plan.tile_job(entry), following)
     mapper.store.put_bytes(naming.job_tile_key(plan.job, entry.tile), msgspec.json.encode(outcome))
+    with contextlib.suppress(GeoCropError):
+        mapper.store.delete(begun)
     return outcome
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import resource
 import signal
@@ -11,13 +10,15 @@ from pathlib import Path
 
 import msgspec
 import structlog
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
 
 from api.app import make_app
 from api.context import make_context
 from api.secrets import new_secret
-from api.settings import ApiSettings, api_settings
+from api.settings import ApiSettings, api_settings, is_loopback
 from api.tasks import end
 from steps.errors import UsageError
 from steps.settings import settings
@@ -32,12 +33,12 @@ _log = structlog.get_logger()
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
     chosen = choose(arguments, api_settings())
-    return asyncio.run(serve(arguments, chosen))
+    return uvloop.run(serve(arguments, chosen))
 
 
 def choose(arguments: argparse.Namespace, given: ApiSettings) -> ApiSettings:
     """The environment's settings with the command line's; nobody is asked who they are on loopback only."""
-    loopback = _is_loopback(arguments.host)
+    loopback = is_loopback(arguments.host)
     auth = given.auth if "GEOCROP_API_AUTH" in os.environ or not loopback else "off"
     if auth == "off" and not loopback:
         raise UsageError(f"{arguments.host} is reached from outside", "leave GEOCROP_API_AUTH on, and make a key")
@@ -52,15 +53,6 @@ def choose(arguments: argparse.Namespace, given: ApiSettings) -> ApiSettings:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _url(given: str, variable: str, host: str, port: int) -> str:
     return given if variable in os.environ else f"http://{host}:{port}"
 
@@ -70,7 +62,7 @@ async def serve(arguments: argparse.Namespace, chosen: ApiSettings) -> int:
     page = Path(arguments.page) if arguments.page else _PAGE
     app = make_app(make_context(chosen, settings()), page if page.is_dir() else None)
     server = Server(
-        app,
+        wrap_asgi_with_proxy_headers(app, chosen.proxies.split()),
         address=arguments.host,
         port=arguments.port,
         interface=Interfaces.ASGI,

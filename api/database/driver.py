@@ -39,6 +39,9 @@ class Connection(Protocol):
 class Database(Protocol):
     """All methods raise TryAgainError when the database does not answer."""
 
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """The row of a key, as it is now: `select` without its condition, which `column` is one of."""
+
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for reading."""
 
@@ -53,6 +56,14 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Let go."""
+
+
+def is_text(key: str) -> bool:
+    """Whether a database can hold it: whatever else comes in an address is no row's key."""
+    try:
+        return b"\0" not in key.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def shifted(box: Box) -> list[Box]:

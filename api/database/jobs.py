@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from api.database.driver import Box, Connection, Row
+from api.database.driver import Box, Connection, Database, Row
 from steps.model.job import Phase
 
 ACTIVE = (Phase.QUEUED, Phase.RUNNING)
@@ -99,6 +99,12 @@ def _job(row: Row) -> JobRow:
 async def find_job(connection: Connection, job: str) -> JobRow | None:
     """A job by its id."""
     row = await connection.one(f"select {_COLUMNS} from jobs where id = :job", job=job)  # noqa: S608
+    return None if row is None else _job(row)
+
+
+async def read_job(database: Database, job: str) -> JobRow | None:
+    """A job by its id, outside of any transaction."""
+    row = await database.find(f"select {_COLUMNS} from jobs", "id", job)  # noqa: S608
     return None if row is None else _job(row)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import functools
 import re
+import select
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.database.driver import Box, Placed, Row, TakenError, shifted
 from api.database.schema import migrations
+from api.database.together import Finder
 from steps.errors import DataError, StoreError
 
 _POOL = 8
@@ -35,8 +37,9 @@ class PostgisDatabase:
             timeout=_PATIENCE_SECONDS,
             reconnect_timeout=30,
             kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
         )
+        self._finder = Finder(self._look)
 
     async def open(self) -> None:
         """See Database."""
@@ -44,6 +47,15 @@ class PostgisDatabase:
             await self._pool.open()
             async with self._pool.connection() as connection, connection.transaction():
                 await _migrate(connection)
+
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """See Database."""
+        return await self._finder.find(select, column, key)
+
+    async def _look(self, select: str, column: str, keys: list[str]) -> dict[str, Row]:
+        async with self.read() as connection:
+            rows = await connection.all(f"{select} where {column} = any(:keys)", keys=keys)
+        return {row[column]: row for row in rows}
 
     @contextlib.asynccontextmanager
     async def read(self) -> "AsyncIterator[PostgisConnection]":
@@ -111,6 +123,14 @@ class PostgisConnection:
             conditions.append(f"{table}.shape && {envelope}")
             values |= {f"w{turn}": west, f"e{turn}": east, f"s{turn}": south, f"n{turn}": north}
         return f"({' or '.join(conditions)})", values
+
+
+async def _check(connection: AsyncConnection[Row]) -> None:
+    """A server that went away has closed its end, and can be read from: only then is it asked, over the wire."""
+    end = select.poll()
+    end.register(connection.fileno(), select.POLLIN)
+    if end.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 @functools.cache

@@ -75,6 +75,12 @@ _SECOND = (
     "create table orphans (key text primary key)",
 )
 _THIRD = ("create index jobs_by_wanted on jobs (wanted) where wanted <> 'run'",)
+_FOURTH = (
+    """create table sign_ins (
+        n {number}, made {time} not null, owner text not null, address text not null, error text not null
+    )""",
+)
+_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
     "sqlite": (
         (
@@ -83,6 +89,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
             "create trigger jobs_unplaced after delete on jobs begin delete from jobs_box where n = old.n; end",
             "create trigger aois_unplaced after delete on aois begin delete from aois_box where n = old.n; end",
         ),
+        (),
         (),
         (),
     ),
@@ -95,11 +102,12 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         (),
         (),
+        (),
     ),
 }
 
 
 def migrations(dialect: Dialect) -> list[tuple[str, ...]]:
     """Statements by version, the first version first."""
-    common = [tuple(text.format_map(_TYPES[dialect]) for text in version) for version in (_FIRST, _SECOND, _THIRD)]
+    common = [tuple(text.format_map(_TYPES[dialect]) for text in version) for version in _VERSIONS]
     return [mine + theirs for mine, theirs in zip(common, _PLACES[dialect], strict=True)]

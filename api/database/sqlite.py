@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from api.database.driver import Box, Placed, Row, TakenError, shifted
 from api.database.schema import migrations
+from api.database.together import Finder
 from steps.errors import DataError, StoreError, UsageError
 
 _BUSY_SECONDS = 10
+_NAME = itemgetter(0)
+"""Of a column's description."""
 T = TypeVar("T")
 
 
@@ -23,6 +28,7 @@ class SqliteDatabase:
         self._path = path
         self._writing = asyncio.Lock()
         self._reading = asyncio.Lock()
+        self._finder = Finder(self._look)
 
     async def open(self) -> None:
         """See Database."""
@@ -33,6 +39,16 @@ class SqliteDatabase:
         with _translated(self._path):
             self._quick, self._bulk, self._writer = (_connect(self._path) for _ in range(3))
             await asyncio.to_thread(_migrate, self._writer, self._path)
+
+    async def find(self, select: str, column: str, key: str) -> Row | None:
+        """See Database."""
+        return await self._finder.find(select, column, key)
+
+    async def _look(self, select: str, column: str, keys: list[str]) -> dict[str, Row]:
+        sql = f"{select} where {column} in (select value from json_each(:keys))"  # noqa: S608
+        with _translated(self._path):
+            rows = self._quick.execute(sql, {"keys": json.dumps(keys)}).fetchall()
+        return {row[column]: row for row in rows}
 
     @contextlib.asynccontextmanager
     async def read(self) -> "AsyncIterator[SqliteConnection]":
@@ -130,7 +146,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _as_dict(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+    return dict(zip(map(_NAME, cursor.description), row, strict=True))
 
 
 def _adapted(values: Row) -> Row:

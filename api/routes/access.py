@@ -11,11 +11,21 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from api import jobs as service
-from api.auth import SESSION_COOKIE, AnyRequest, identify
+from api.auth import SESSION_COOKIE, AnyRequest, address_of, identify
 from api.clock import now
 from api.context import Context
-from api.database.access import LinkRow, SessionRow, erase_link, erase_session, insert_link, insert_session, list_links
-from api.oidc import Attempt, Oidc
+from api.database.access import (
+    LinkRow,
+    SessionRow,
+    SignInRow,
+    erase_link,
+    erase_session,
+    insert_link,
+    insert_session,
+    insert_sign_in,
+    list_links,
+)
+from api.oidc import Attempt, Claims, Oidc
 from api.problems import ProblemError, not_found, problems
 from api.routes.parameters import Shared, Who
 from api.schemas import LinkOrder, LinkView, Scope, SessionView
@@ -44,10 +54,12 @@ async def get_session(request: AnyRequest, context: Shared) -> SessionView:
 
 @get("/login", summary="Sign in", status_code=302, responses={**_GO, **problems()})
 async def login(
+    request: AnyRequest,
     context: Shared,
     back: Annotated[str, QueryParameter(description="Path of the page to return to", max_length=4000)] = "/",
 ) -> Response[Any]:
     """Sends the browser to the identity provider: code flow with PKCE."""
+    context.limiter.take("sign-in", address_of(request))
     where, attempt = await _provider(context).begin(_local_path(back))
     text = msgspec.json.encode(attempt).hex()
     sealed = f"{text}.{signature(context.tiler_secret, 'sign-in', text)}"
@@ -62,11 +74,15 @@ async def callback(
     sent: Annotated[str, QueryParameter(name="state", description="From the provider", max_length=400)] = "",
 ) -> Response[Any]:
     """Makes the session."""
-    attempt = _opened(context, request.cookies.get(_ATTEMPT_COOKIE, ""))
-    if attempt is None or not code or not same(attempt.state, sent):
-        raise ProblemError(400, "this sign-in was not begun here, or is too old", "sign in again")
-    oidc = _provider(context)
-    claims = await oidc.finish(attempt, code)
+    address = address_of(request)
+    context.limiter.take("sign-in", address)
+    oidc, attempt = _provider(context), _opened(context, request.cookies.get(_ATTEMPT_COOKIE, ""))
+    try:
+        claims, back = await _finished(oidc, attempt, code, sent)
+    except ProblemError as refused:
+        async with context.database.write() as connection:
+            await insert_sign_in(connection, SignInRow(made=now(), address=address, error=refused.what))
+        raise
     secret, made = new_secret(), now()
     row = SessionRow(
         hash=digest_of(secret),
@@ -78,11 +94,19 @@ async def callback(
     )
     async with context.database.write() as connection:
         await insert_session(connection, row)
+        await insert_sign_in(connection, SignInRow(made=made, owner=row.owner, address=address))
     cookies = [
         _cookie(context, SESSION_COOKIE, secret, _SESSION_HOURS * 3600),
         _cookie(context, _ATTEMPT_COOKIE, "", 0),
     ]
-    return Redirect(attempt.back, status_code=302, cookies=cookies)
+    return Redirect(back, status_code=302, cookies=cookies)
+
+
+async def _finished(oidc: Oidc, attempt: Attempt | None, code: str, sent: str) -> tuple[Claims, str]:
+    """Who signed in, and where their page was."""
+    if attempt is None or not code or not same(attempt.state, sent):
+        raise ProblemError(400, "this sign-in was not begun here, or is too old", "sign in again")
+    return await oidc.finish(attempt, code), attempt.back
 
 
 _OUT = {204: ResponseSpec(data_container=None, description="Signed out")}

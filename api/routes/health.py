@@ -4,17 +4,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.context import Context
 from api.hrefs import BASELINE_TILES
 from api.metrics import render
 from api.problems import problems
 from api.routes.parameters import Shared, Who
 from api.schemas import Configuration, DependencyHealth, Health, Status
-from api.settings import pairs
-from steps.errors import GeoCropError
+from api.settings import is_loopback, pairs
+from steps.errors import GeoCropError, StoreError
 from steps.versions import code_version
 
 _PATIENCE_SECONDS = 5.0
@@ -44,10 +47,32 @@ async def status(context: Shared, reader: Who) -> Status:  # noqa: ARG001 - the 
         "database": context.database.ping,
         "engine": context.engine.ping,
         "store": lambda: asyncio.to_thread(context.store.exists, "baselines/any.json"),
+        **_neighbours(context),
     }
     found = dict(zip(checks, await asyncio.gather(*map(_check, checks.values())), strict=True))
     working = all(one.status == "ok" for one in found.values())
     return Status(status="ok" if working else "degraded", version=code_version(), dependencies=found)
+
+
+def _neighbours(context: Context) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Servers beside us. TiTiler only where it is of this machine: its address is for users, who may be elsewhere."""
+    registry, tiler = context.shared.mlflow_uri.rstrip("/"), context.settings.tiler_url.rstrip("/")
+    found: dict[str, Callable[[], Awaitable[Any]]] = {}
+    if registry.startswith(("http://", "https://")):
+        found["models"] = lambda: _answers(f"{registry}/health")
+    if is_loopback(urlsplit(tiler).hostname or ""):
+        found["tiler"] = lambda: _answers(f"{tiler}/healthz")
+    if context.oidc is not None:
+        found["sign_in"] = context.oidc.ping
+    return found
+
+
+async def _answers(url: str) -> None:
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE_SECONDS) as http:
+            (await http.get(url)).raise_for_status()
+    except httpx.HTTPError as error:
+        raise StoreError(f"{url}: {str(error) or type(error).__name__}", "see that it runs") from error
 
 
 async def _check(ask: Callable[[], Awaitable[Any]]) -> DependencyHealth:

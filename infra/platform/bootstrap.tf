@@ -11,7 +11,7 @@ resource "terraform_data" "bootstrap" {
   # Once more when one of these changes; up.sh may be run as often as one likes.
   triggers_replace = {
     argocd = var.argocd_sha256
-    script = filesha256("${path.module}/up.sh")
+    script = sha256("${filesha256("${path.module}/up.sh")}${filesha256("${path.module}/gitea.sh")}")
     files  = sha256(join("", [for name in sort(fileset("${path.module}/argocd", "*")) : filesha256("${path.module}/argocd/${name}")]))
   }
 

@@ -6,18 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 : "${DOMAIN:?}" "${ISSUER:?}" "${SOURCE_REPOSITORY:?}" "${ARGOCD_MANIFEST:?}" "${ARGOCD_SHA256:?}"
-owner=frankchine
-work=$(mktemp -d)
-forward=
-finish() {
-    [[ -z $forward ]] || kill "$forward" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
-say() { printf '%(%T)T %s\n' -1 "$*"; }
-die() { printf '%s\n' "$*" >&2; exit 1; }
-apply() { kubectl apply --server-side --force-conflicts --field-manager=argocd-controller -f - >/dev/null; }
-secret() { kubectl -n "$1" get secret "$2" -o "jsonpath={.data.$3}" | base64 -d; }
+source "$here/gitea.sh"
 
 # -- the contents, with this place's domain ------------------------------------------------------------------------
 
@@ -29,16 +18,9 @@ if ! git -C "$work/source" diff --quiet; then
         --message "chore(gitops): this place is $DOMAIN"
 fi
 gitops=$work/source/gitops
+repository=$(sed -n 's/^  repository: \([^ ]*\).*/\1/p' "$place")
 
 # -- secrets, Gitea ------------------------------------------------------------------------------------------------
-
-# once CRONJOB: run it now, and wait for it.
-once() {
-    kubectl -n geocrop delete job "$1-first" --ignore-not-found >/dev/null
-    kubectl -n geocrop create job "$1-first" --from="cronjob/$1" >/dev/null
-    kubectl -n geocrop wait --for=condition=Complete "job/$1-first" --timeout=300s >/dev/null ||
-        die "$1 failed: kubectl -n geocrop logs job/$1-first"
-}
 
 say "ranks, policies, secrets"
 kubectl kustomize "$gitops/apps/access" | apply
@@ -50,25 +32,7 @@ kubectl -n geocrop rollout status statefulset/gitea --timeout=600s >/dev/null ||
     die "Gitea does not start: kubectl -n geocrop logs gitea-0"
 once gitea-setup
 
-: >"$work/forward"
-kubectl -n geocrop port-forward service/gitea :3000 >"$work/forward" 2>&1 &
-forward=$!
-for _ in {1..100}; do
-    port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/forward")
-    [[ -z $port ]] || break
-    sleep 0.1
-done
-[[ -n ${port:-} ]] || die "Gitea is not reached: $(cat "$work/forward")"
-gitea=http://127.0.0.1:$port
-GITEA_PASSWORD=$(secret geocrop gitea admin-password)
-export GITEA_PASSWORD
-# api METHOD PATH [BODY]: the status goes to standard output; the password through a configuration on standard input.
-api() {
-    printf 'user = "%s:%s"\n' "$owner" "$GITEA_PASSWORD" |
-        curl --silent --show-error --noproxy '*' --config - --request "$1" --header 'Content-Type: application/json' \
-            ${3:+--data "$3"} --output "$work/answer" --write-out '%{http_code}' "$gitea/api/v1/$2"
-}
-
+reach_gitea
 status=$(api GET "repos/$owner/geocrop")
 if [[ $status == 404 ]]; then
     status=$(api POST user/repos '{"name": "geocrop", "private": true, "default_branch": "main"}')
@@ -100,26 +64,7 @@ for part in statefulset/argocd-application-controller deployment/argocd-repo-ser
     kubectl -n argocd rollout status "$part" --timeout=600s >/dev/null || die "$part does not start"
 done
 
-if ! kubectl -n argocd get secret geocrop-repository >/dev/null 2>&1; then
-    api DELETE "users/$owner/tokens/argocd" >/dev/null
-    status=$(api POST "users/$owner/tokens" '{"name": "argocd", "scopes": ["read:repository"]}')
-    [[ $status == 201 ]] || die "no token for Argo CD: $status"
-    token=$(sed -n 's/.*"sha1":"\([0-9a-f]*\)".*/\1/p' "$work/answer")
-    : >"$work/answer"
-    apply <<END
-apiVersion: v1
-kind: Secret
-metadata:
-  name: geocrop-repository
-  namespace: argocd
-  labels: {argocd.argoproj.io/secret-type: repository, app.kubernetes.io/part-of: geocrop}
-stringData:
-  type: git
-  url: $(sed -n 's/^  repository: \([^ ]*\).*/\1/p' "$place")
-  username: $owner
-  password: $token
-END
-fi
+kubectl -n argocd get secret geocrop-repository >/dev/null 2>&1 || let_argocd_read
 
 say "the root application"
 kubectl kustomize "$gitops/root" | awk 'BEGIN {RS = "---\n"} /(^|\n)kind: AppProject\n/' | apply

@@ -1,15 +1,17 @@
 """The API process by itself, on SQLite and on PostGIS: requests a second, pages by box, open streams, memory, start.
 
-Each rate stands beside that of an answer that needs no database, in the same run. Load comes from this process, over as
-many connections as are named, on the same machine.
+Each rate stands beside that of an answer that needs no database, in the same run. Load comes over as many connections
+as are named, on the same machine. Jobs are asked for by nobody in particular, and with an API key.
 """
 
 import asyncio
 import contextlib
 import datetime as dt
 import fcntl
+import functools
 import os
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
@@ -25,11 +27,14 @@ import httpx
 import msgspec
 
 from api.database import jobs
+from api.database.access import KeyRow, insert_key
 from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
 from api.engines.local import LocalEngine
 from api.engines.protocol import Work
+from api.secrets import digest_of, split_key
 from steps import naming
+from steps.errors import UsageError
 from steps.model.job import Phase, Reason, TileMapped
 from steps.settings import Settings
 from steps.store import open_store
@@ -37,8 +42,9 @@ from steps.testing import any_plan, any_request
 from tests.postgres_server import postgres_server
 from tests.s3_server import free_ports
 
-JOBS, STREAMS, SECONDS, CONNECTIONS = 100_000, 1_000, 5.0, 16
+JOBS, STREAMS, SECONDS, CONNECTIONS = 100_000, 1_000, 5, 16
 LIVE, ONE = "/api/v1/health/live", "/api/v1/jobs/job-{}"
+KEY = "gck_bench_any-secret"
 _FAR = 10**9
 
 
@@ -80,8 +86,10 @@ def _measure(home: Path, environment: dict[str, str]) -> dict[str, Any]:
     with _served(home, environment) as api:
         time.sleep(2)
         found: dict[str, Any] = {"start_s": round(statistics.median(starts), 2), "idle_mb": _memory_mb(api.pid)}
-        live, one = (asyncio.run(_load(api.port, path)) for path in (LIVE, ONE))
+        live, one = (_load(api.port, path) for path in (LIVE, ONE))
         found |= {"live_per_s": live.per_second, "job_per_s": one.per_second, "job_p99_ms": one.p99_ms}
+        by_key = _load(api.port, ONE, KEY)
+        found |= {"by_key_per_s": by_key.per_second, "by_key_p99_ms": by_key.p99_ms}
         found["box_ms"] = _page_ms(api.port)
         found |= asyncio.run(_streams(api, home))
     return found
@@ -128,24 +136,44 @@ class Rate:
     p99_ms: float
 
 
-async def _load(port: int, path: str) -> Rate:
-    """As many as possible, one after the other on each connection."""
-    times: list[float] = []
-    until = time.perf_counter() + SECONDS
+def _load(port: int, path: str, key: str = "") -> Rate:
+    """As many as possible, one after the other on each connection, by wrk: it leaves the cores to the server."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as script:
+        script.write(_SCRIPT % {"path": path, "key": key, "jobs": JOBS})
+        script.flush()
+        options = ["--threads=1", f"--connections={CONNECTIONS}", f"--duration={SECONDS}s", f"--script={script.name}"]
+        command = [_wrk(), *options, f"http://127.0.0.1:{port}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    answers, bad, seconds, p99 = (float(one) for one in done.stdout.rpartition("told:")[2].split())
+    assert answers
+    assert not bad, f"{bad:.0f} requests failed"
+    return Rate(round(answers / seconds), round(p99, 1))
 
-    async def ask_on(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (begin := time.perf_counter()) < until:
-            number = (number * 7919 + 13) % JOBS
-            writer.write(f"GET {path.format(number)} HTTP/1.1\r\nHost: any\r\n\r\n".encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]))
-            times.append(time.perf_counter() - begin)
-        writer.close()
 
-    await asyncio.gather(*(ask_on(number) for number in range(CONNECTIONS)))
-    return Rate(round(len(times) / SECONDS), round(statistics.quantiles(times, n=100)[98] * 1000, 1))
+_SCRIPT = """
+local number = 0
+if "%(key)s" ~= "" then wrk.headers["Authorization"] = "Bearer %(key)s" end
+request = function()
+  number = (number * 7919 + 13) %% %(jobs)d
+  return wrk.format("GET", (string.gsub("%(path)s", "{}", number)))
+end
+done = function(summary, latency)
+  local bad = summary.errors
+  local failed = bad.status + bad.connect + bad.read + bad.write + bad.timeout
+  print("told:", summary.requests, failed, summary.duration / 1e6, latency:percentile(99) / 1000)
+end
+"""
+
+
+@functools.cache
+def _wrk() -> str:
+    """Debian's; installed where it is missing and we are root."""
+    if not shutil.which("wrk") and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "--yes", "--quiet", "wrk"], check=False, capture_output=True)
+    found = shutil.which("wrk")
+    if found is None:
+        raise UsageError("wrk makes the load of this bench, and is not here", "apt-get install wrk")
+    return found
 
 
 def _page_ms(port: int) -> float:
@@ -234,8 +262,16 @@ async def _fill(database: Any) -> None:
             if sqlite
             else "update jobs set shape = ST_MakeEnvelope(west, south, east, north, 4326)"
         )
+        await insert_key(connection, _key())
         await connection.run("analyze")
     await database.close()
+
+
+def _key() -> KeyRow:
+    name, secret = split_key(KEY) or ("", "")
+    return KeyRow(
+        id=name, owner="local", name="any", scopes="read", hash=digest_of(secret), created=dt.datetime.now(dt.UTC)
+    )
 
 
 def _row(number: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_only_the_parts_in_use_run(argocd: list[Json]) -> None:
     assert names == {f"argocd-{part}" for part in ("application-controller", "redis", "repo-server", "server")}
 
 
-@pytest.mark.parametrize("name", ["up.sh", "down.sh"])
+@pytest.mark.parametrize("name", ["up.sh", "down.sh", "gitea.sh", "restore.sh"])
 def test_scripts_have_no_syntax_error(name: str) -> None:
     """They can be executed, and bash reads them."""
     assert os.access(MODULE / name, os.X_OK)

@@ -105,6 +105,40 @@ def test_one_file_says_where_the_place_is(tmp_path: Path) -> None:
     assert others == [GITOPS / "place/place.yaml"]
 
 
+def test_argo_workflows_is_built_on_its_release(tmp_path: Path) -> None:
+    """With what our patches change: settings, archive, ranks and bounds are ours, and its own rank goes."""
+    folder = shutil.copytree(GITOPS, tmp_path / "gitops") / "apps/argo-workflows"
+    (folder / "release.yaml").write_text(yaml.safe_dump_all(release()), encoding="utf-8")
+    path = folder / "kustomization.yaml"
+    text, count = re.subn(r"- https://\S+/namespace-install\.yaml", "- release.yaml", path.read_text(encoding="utf-8"))
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
+    objects = kustomize.build(folder)
+    assert {thing["kind"] for thing in objects} == {"Deployment", "ConfigMap"}
+    (settings,) = (thing["data"] for thing in objects if thing["kind"] == "ConfigMap")
+    assert yaml.safe_load(settings["workflowRestrictions"]) == {"templateReferencing": "Strict"}
+    assert yaml.safe_load(settings["persistence"])["archive"] is True
+    for thing, template in checks.pods(objects):
+        assert template["spec"]["priorityClassName"] == checks.SERVICES_CLASS, thing
+        assert template["spec"]["containers"][0]["resources"]["limits"]["memory"]
+
+
+def release() -> list[Json]:
+    """Of a release's manifest, what is changed: as little of it as Kustomize needs."""
+    deployments = [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {"template": {"spec": {"containers": [{"name": name, "image": "quay.io/argoproj/any:v4.1.2"}]}}},
+        }
+        for name in ("workflow-controller", "argo-server")
+    ]
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "workflow-controller-configmap"}}
+    rank = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "workflow-controller"}}
+    return [*deployments, settings, rank | {"value": 1000000}]
+
+
 def test_the_store_s_users_are_those_of_the_secrets() -> None:
     """Each user of policies.json has a secret that is made and mounted."""
     users = json.loads((GITOPS / "apps/minio/users/policies.json").read_text(encoding="utf-8"))["users"]

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.images import SHARED
 from tests.e2e.installation import Installation
-from tests.e2e.stage import SHARED
 from tests.s3_server import free_ports
-
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True)

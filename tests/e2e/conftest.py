@@ -2,13 +2,26 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
+from tests.e2e.argo import tile_times
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Kube
 from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure comes what the cluster says of the namespace."""
+    report = yield
+    stage = item.funcargs.get("stage")
+    if report.failed and isinstance(stage, Stage):
+        report.sections.append((f"{call.when}: the namespace", stage.kube.picture()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +33,13 @@ def stage() -> Iterator[Stage]:
         except LookupError as error:
             pytest.skip(f"NOTHING TESTED ON KUBERNETES: {error}")
         yield stack.enter_context(staged(*found))
+
+
+@pytest.fixture
+def fresh(stage: Stage) -> None:
+    """No tile is in the store."""
+    for name in tile_times(stage.store):
+        stage.store.remove_object(bucket_name=BUCKET, object_name=name)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """A whole installation on the cluster: the live page's stand-in, the module of infra/platform, and what Argo CD brings.
 
-What a cluster cannot have is left out of the copy that is installed: images come from `E2E_PLATFORM_IMAGES`, a JSON
-file of image names by the names in gitops/place/images, and applications without their image are not followed.
+What a cluster cannot have is left out of the copy that is installed: images come from provisions.py, and applications
+without their image are not followed.
 """
 
 import base64
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -17,8 +16,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.e2e.images import ROOT
 from tests.e2e.kube import Json, Kube, wait_for
-from tests.e2e.stage import ROOT, SHARED
+from tests.e2e.provisions import Provisions
 
 DOMAIN = "e2e.test"
 LIVE = "portfolio.techarvest.co.zw"
@@ -52,12 +52,14 @@ class Installation:
     traefik: str
     """The address that answers for every host."""
     folder: Path
-    images: dict[str, str]
+    provisions: Provisions
     applications: list[str] = field(default_factory=list)
     before: set[str] = field(default_factory=set)
     """Objects of the cluster itself that were there."""
     seconds: int = 0
     """That the first apply took."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """What was there when the backup was made."""
 
     @property
     def argocd(self) -> Kube:
@@ -70,12 +72,13 @@ class Installation:
             "kubeconfig": self.kube.kubeconfig,
             "domain": DOMAIN,
             "source_repository": str(self.folder / "source"),
-            "argocd_manifest": os.environ["E2E_ARGOCD_MANIFEST"],
+            "argocd_manifest": self.provisions.argocd,
         }
-        env = self.kube.env | {f"TF_VAR_{name}": value for name, value in variables.items()}
+        env = (
+            self.kube.env | self.provisions.environment | {f"TF_VAR_{name}": value for name, value in variables.items()}
+        )
         env |= {"TF_DATA_DIR": str(self.folder / "tofu"), "PATH": f"{Path(self.kube.kubectl).parent}:{env['PATH']}"}
-        tofu = os.environ.get("E2E_TOFU", "tofu")
-        command = [tofu, f"-chdir={MODULE}", *arguments]
+        command = [self.provisions.tofu, f"-chdir={MODULE}", *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=1200)
         assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
@@ -119,6 +122,15 @@ class Installation:
     def secret(self, name: str, key: str) -> str:
         """A value of a secret."""
         return base64.b64decode(self.kube.get("secret", name)["data"][key]).decode()
+
+    def restore(self) -> str:
+        """Bring the backup of the second place; what was said."""
+        path = f"{Path(self.kube.kubectl).parent}:{os.environ['PATH']}"
+        command = [str(MODULE / "restore.sh")]
+        env = self.kube.env | {"PATH": path}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=1200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def housekeeping(self, cronjob: str, seconds: float = 120) -> str:
         """Run a job now; what it said."""
@@ -170,26 +182,59 @@ class Installation:
         return done.stdout
 
 
-def source(folder: Path, images: dict[str, str]) -> list[str]:
+def source(folder: Path, provisions: Provisions) -> list[str]:
     """A copy of this repository with another place's images; the applications that can run with them."""
     tree = folder / "source"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(tree)], check=True)
     subprocess.run(["git", "-C", str(tree), "checkout", "-q", "-B", "main"], check=True)
-    path = tree / "gitops/place/images/kustomization.yaml"
+    put_images(tree / "gitops/place/images/kustomization.yaml", provisions.images)
+    put_catalog(tree / "gitops/apps")
+    shutil.rmtree(tree / ".gitea/workflows")  # else the first push would be built as soon as there is a runner
+    have = provisions.images.keys() | ({"argo"} if provisions.argo else set())
+    chosen = [name for name, needed in NEEDS.items() if set(needed) <= have]
+    keep_applications(tree / "gitops/root/applications.yaml", chosen)
+    if provisions.argo:
+        put_argo(tree / "gitops/apps/argo-workflows", provisions.argo)
+    who = ("-c", "user.name=e2e", "-c", "user.email=e2e@localhost")
+    subprocess.run(["git", "-C", str(tree), "add", "-A"], check=True)
+    subprocess.run(["git", "-C", str(tree), *who, "commit", "-qm", "chore: images of this place"], check=True)
+    return chosen
+
+
+def put_images(path: Path, images: dict[str, str]) -> None:
+    """Other names and tags in the list of images."""
     text = path.read_text(encoding="utf-8")
     for name, image in images.items():
         new, _, tag = image.rpartition(":")
-        pattern = rf"\{{name: {re.escape(name)}, newName: [^,]+, newTag: [^}}]+\}}"
-        text = re.sub(pattern, f"{{name: {name}, newName: {new}, newTag: '{tag}'}}", text)
+        pattern = rf"\{{name: ((?:localhost/)?{re.escape(name)}), newName: [^,]+, newTag: [^}}]+\}}"
+        text = re.sub(pattern, rf"{{name: \1, newName: {new}, newTag: '{tag}'}}", text)
     path.write_text(text, encoding="utf-8")
-    shutil.rmtree(tree / ".gitea/workflows")  # else the first push would be built as soon as there is a runner
-    chosen = [name for name, needed in NEEDS.items() if all(one in images for one in needed)]
-    path = tree / "gitops/root/applications.yaml"
-    things = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one["metadata"]["name"] in chosen]
+
+
+def keep_applications(path: Path, names: Sequence[str]) -> None:
+    """Leave the others out of the root."""
+    things = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one["metadata"]["name"] in names]
     path.write_text(yaml.safe_dump_all(things), encoding="utf-8")
-    who = ("-c", "user.name=e2e", "-c", "user.email=e2e@localhost")
-    subprocess.run(["git", "-C", str(tree), *who, "commit", "-qam", "chore: images of this place"], check=True)
-    return chosen
+
+
+def put_catalog(apps: Path) -> None:
+    """A catalog of this place's: no other is reached."""
+    path = apps / "api/settings.env"
+    ours = "GEOCROP_API_CATALOGS=demo=http://minio:9000/geocrop-datasets/landscape/catalog/catalog.json"
+    text = re.sub(r"GEOCROP_API_CATALOGS=.*", ours, path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    path = apps / "workflow-access/settings.yaml"
+    text = path.read_text(encoding="utf-8").replace("  sources: ", "  sources: minio,")
+    path.write_text(text, encoding="utf-8")
+
+
+def put_argo(folder: Path, manifests: str) -> None:
+    """Argo Workflows' manifests as a file of the repository, in place of the address of its release."""
+    (folder / "release.yaml").write_text(manifests, encoding="utf-8")
+    path = folder / "kustomization.yaml"
+    text, count = re.subn(r"- https://\S+/namespace-install\.yaml", "- release.yaml", path.read_text(encoding="utf-8"))
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
 
 
 def live_page(kube: Kube, image: str) -> None:
@@ -225,11 +270,3 @@ def live_page(kube: Kube, image: str) -> None:
         },
     )
     kube.run("rollout", "status", "deployment/portfolio", "--timeout=120s", timeout=130)
-
-
-def images_here() -> dict[str, str]:
-    """Images that this cluster has; raises LookupError without any."""
-    path = os.environ.get("E2E_PLATFORM_IMAGES")
-    if not path or not SHARED.exists():
-        raise LookupError("E2E_PLATFORM_IMAGES names no file of images")
-    return dict(json.loads(Path(path).read_text(encoding="utf-8")))

@@ -74,6 +74,14 @@ class Kube:
         """What a container has said."""
         return self.run("logs", pod, "-c", container, "--tail=200", check=False)
 
+    def picture(self) -> str:
+        """Pods, the last events, and the end of what the pods that are not well have said."""
+        pods = self.run("get", "pods", check=False)
+        events = self.run("get", "events", "--sort-by=.lastTimestamp", check=False).splitlines()[-30:]
+        bad = [line.split()[0] for line in pods.splitlines()[1:] if line.split()[2] not in {"Running", "Completed"}]
+        said = [self.run("logs", pod, "--all-containers", "--tail=30", check=False) for pod in bad[-5:]]
+        return "\n\n".join([pods, "\n".join(events), *said])
+
     @contextlib.contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[int]:
         """A port of this machine that leads to a pod's or service's, again when its pod or its kubelet was away."""

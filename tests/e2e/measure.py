@@ -26,6 +26,7 @@ from steps.model.grid import TileGrid, TileId
 from tests.e2e.argo import Run, job_of, map_parameters, published, submit, tile_times
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Json
+from tests.e2e.latency import event_seconds
 from tests.e2e.pods import first_line_seconds
 from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
 from workflows import values
@@ -40,12 +41,14 @@ POD_S = 6.5
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what is named: `start`, `small`, `many`, `large`, or numbers of tiles; by default all."""
-    wanted = arguments or ["start", "small", "large", "many"]
+    """Measure what is named: `start`, `events`, `small`, `many`, `large`, or numbers of tiles; by default all."""
+    wanted = arguments or ["start", "events", "small", "large", "many"]
     with _ready() as (stage, farm):
         sys.stderr.write("ready\n")
         if "start" in wanted:
             _say(what="python to a step's first line", seconds=first_line_seconds(stage))
+        if "events" in wanted:
+            _events(stage, farm)
         for name, jobs in (("small", SIDES), ("large", LARGE), ("many", MANY)):
             for tiles, (size, side) in jobs.items():
                 if {name, f"{tiles}"} & {*wanted}:
@@ -68,8 +71,7 @@ def _ready() -> Iterator[tuple[Stage, Farm]]:
 
 def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
     """One job on both engines, from nothing."""
-    aoi = farm.home.parent / f"aoi-{tiles}-{size}.geojson"
-    aoi.write_text(json.dumps(_block(size, side)), encoding="utf-8")
+    aoi = _area(farm, size, side)
     here = farm.home.parent / f"store-{tiles}-{size}"
     start = time.monotonic()
     folder = farm.map(aoi, here, size)
@@ -91,6 +93,20 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
             same=same,
             **_facts(run, stage, wall),
         )
+
+
+def _events(stage: Stage, farm: Farm) -> None:
+    """Of 16 tiles, four a pod."""
+    aoi = _area(farm, *SIDES[16])
+    parameters = map_parameters(farm, aoi, **{"tile-size": "128", "tiles-per-pod": "4"})
+    with tempfile.TemporaryDirectory(prefix="geocrop-measure-") as home:
+        _say(what="a tile's note to its event", **event_seconds(stage, Path(home), parameters))
+
+
+def _area(farm: Farm, size: int, side: int) -> Path:
+    aoi = farm.home.parent / f"aoi-{side * side}-{size}.geojson"
+    aoi.write_text(json.dumps(_block(size, side)), encoding="utf-8")
+    return aoi
 
 
 def _facts(run: Run, stage: Stage, wall: float) -> Json:

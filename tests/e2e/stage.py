@@ -6,13 +6,11 @@ E2E_S3_IMAGE name them. With E2E_KEEP all stays as it was at the end.
 """
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +18,14 @@ from typing import Any
 import yaml
 from minio import Minio
 
+from tests.e2e import images
+from tests.e2e.images import ROOT, SHARED
 from tests.e2e.kube import PATIENCE, Json, Kube, kubectl_of, wait_for
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
 STATE = Path(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
 APPS = ROOT / "gitops/apps"
 ACCESS_KEY, SECRET_KEY, BUCKET = "e2e-access-key", "e2e-secret-key", "geocrop-results"
-_IMAGE_INPUTS = ("steps", "infra/images/worker", "pyproject.toml")
-_BUILD_HOST = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
-_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+_WORKER_INPUTS = ("steps", "pyproject.toml", "README.md", "LICENSE")
 
 
 @dataclass(frozen=True)
@@ -103,10 +99,9 @@ def worker_image(*, shared: bool) -> str:
     """The name of the worker image; built and given to the shared cluster when its sources have changed."""
     if given := os.environ.get("E2E_IMAGE"):
         return given
-    name = f"localhost/geocrop-worker:{_digest()}"
-    if shared and name not in _images():
-        _build(name)
-    return name
+    if not shared:
+        raise LookupError("the cluster is not the shared one, and E2E_IMAGE names no worker image")
+    return images.of_dockerfile("worker", _WORKER_INPUTS, {"BASE_IMAGE": images.base()})
 
 
 def s3_image(*, shared: bool) -> str:
@@ -114,53 +109,10 @@ def s3_image(*, shared: bool) -> str:
     if given := os.environ.get("E2E_S3_IMAGE"):
         return given
     name = "localhost/minio:1"
-    if shared and name not in _images():
+    if shared and name not in images.there():
         subprocess.run([str(SHARED / "unpack.sh"), "minio"], check=True, stdout=subprocess.DEVNULL)
-        binary = Path(os.environ.get("CLUSTER_BIN", "/tmp/cluster/bin")) / "minio"
-        subprocess.run([str(SHARED / "image.sh"), "pack", name, str(binary)], check=True, stdout=subprocess.DEVNULL)
+        images.pack_program(name, images.PROGRAMS / "minio")
     return name
-
-
-def _images() -> list[str]:
-    done = subprocess.run([str(SHARED / "image.sh"), "list"], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.split()
-
-
-def _digest() -> str:
-    """Of everything that goes into the image."""
-    sha = hashlib.sha256()
-    for name in _IMAGE_INPUTS:
-        path = ROOT / name
-        for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                sha.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-    return sha.hexdigest()[:12]
-
-
-def _build(name: str) -> None:
-    """Build the image on Debian's Python and import it."""
-    env = os.environ | _BUILD_HOST
-    if not _has_base(env):
-        subprocess.run([str(SHARED / "base-image.sh"), "libgomp1", "libexpat1"], env=env, check=True)
-    arguments = ["--build-arg", "BASE_IMAGE=localhost/python-base:1", "--network", "host"]
-    if Path(_CERTIFICATES).exists():
-        arguments += ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", "--build-arg", f"PIP_CERT={_CERTIFICATES}"]
-    file = str(ROOT / "infra/images/worker/Dockerfile")
-    subprocess.run(["buildah", "build", "--quiet", *arguments, "-f", file, "-t", name, str(ROOT)], env=env, check=True)
-    archive = Path(os.environ.get("TMPDIR", "/tmp")) / f"geocrop-worker-{uuid.uuid4().hex}.tar"
-    try:
-        subprocess.run(["buildah", "push", "--quiet", name, f"docker-archive:{archive}:{name}"], env=env, check=True)
-        subprocess.run([str(SHARED / "image.sh"), "import", str(archive)], check=True, stdout=subprocess.DEVNULL)
-    finally:
-        archive.unlink(missing_ok=True)
-        subprocess.run(["buildah", "rmi", name], env=env, check=False, stdout=subprocess.DEVNULL)
-
-
-def _has_base(env: dict[str, str]) -> bool:
-    if shutil.which("buildah") is None:
-        return False
-    command = ["buildah", "inspect", "--type", "image", "localhost/python-base:1"]
-    return subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
 
 
 def node_address(kube: Kube) -> str:
@@ -183,7 +135,7 @@ def staged(kubeconfig: str, shared: bool) -> Iterator[Stage]:
             kube.forwarded("service/minio", 9000) as port,
             kube.forwarded("service/scenes", 9000) as other,
         ):
-            store, scenes = _client(port), _client(other)
+            store, scenes = client_of(port), client_of(other)
             wait_for("the store", lambda: holds(store, BUCKET))
             wait_for("the scenes", lambda: holds(scenes, "landscape"))
             scenes.set_bucket_policy(bucket_name="landscape", policy=json.dumps(_public("landscape")))
@@ -199,8 +151,8 @@ def _prepare(kube: Kube, image: str, s3: str) -> None:
     secret = {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
     kube.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "geocrop-s3"}, "stringData": secret},
-        *_s3_server("minio", s3),
-        *_s3_server("scenes", s3),
+        *s3_server("minio", s3),
+        *s3_server("scenes", s3),
         *rendered(APPS / "workflow-access", image),
     )
     sources = {"sources": "scenes,s3://geocrop-results", "mlflow-uri": ""}
@@ -209,7 +161,8 @@ def _prepare(kube: Kube, image: str, s3: str) -> None:
         kube.run("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE:.0f}s")
 
 
-def _s3_server(name: str, image: str) -> list[Json]:
+def s3_server(name: str, image: str, command: Sequence[str] = ()) -> list[Json]:
+    """A MinIO that forgets everything when its pod ends, with the keys of the secret `geocrop-s3`."""
     labels = {"app": name, "geocrop.io/serves": "steps"}
     security = {
         "allowPrivilegeEscalation": False, "runAsNonRoot": True, "runAsUser": 65532, "capabilities": {"drop": ["ALL"]},
@@ -219,7 +172,7 @@ def _s3_server(name: str, image: str) -> list[Json]:
         "name": "s3",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "args": ["server", "/data"],
+        "args": [*command, "server", "/data"],
         "env": [_secret_env("MINIO_ROOT_USER", "access-key"), _secret_env("MINIO_ROOT_PASSWORD", "secret-key")],
         "ports": [{"containerPort": 9000}],
         "readinessProbe": {"httpGet": {"path": "/minio/health/ready", "port": 9000}, "periodSeconds": 1},
@@ -257,7 +210,7 @@ def _secret_env(name: str, key: str) -> Json:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": "geocrop-s3", "key": key}}}
 
 
-def _client(port: int) -> Minio:
+def client_of(port: int) -> Minio:
     return Minio(endpoint=f"127.0.0.1:{port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
 
 

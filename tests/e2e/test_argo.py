@@ -25,13 +25,6 @@ pytestmark = pytest.mark.usefixtures("argo")
 Rasters = Mapping[str, bytes]
 
 
-@pytest.fixture
-def fresh(stage: Stage) -> None:
-    """No tile is in the store."""
-    for name in tile_times(stage.store):
-        stage.store.remove_object(bucket_name=BUCKET, object_name=name)
-
-
 def mapped(stage: Stage, farm: Farm, **changes: str) -> Run:
     return submit(stage.kube, "map-aoi", map_parameters(farm, **changes))
 

@@ -1,25 +1,37 @@
 """The whole platform on a real cluster: installed, changed, broken, healed, backed up and removed, beside a live page.
 
-Asks for E2E_PLATFORM_IMAGES (see installation.py), E2E_ARGOCD_MANIFEST and OpenTofu (E2E_TOFU); the tests are in the
-order of the story.
+On the shared cluster all that it needs is made first (provisions.py); the tests are in the order of the story.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from minio import Minio
+from minio.error import S3Error
 
-from tests.e2e.actions import CERTIFICATES, Actions, actions
-from tests.e2e.installation import DOMAIN, LIVE, Installation, images_here, live_page, source
+from steps.landscape import Landscape, make_landscape
+from tests.e2e.actions import Actions, actions
+from tests.e2e.elsewhere import elsewhere, name_target
+from tests.e2e.images import CERTIFICATES, ROOT, SHARED
+from tests.e2e.installation import DOMAIN, LIVE, Installation, live_page, source
 from tests.e2e.kube import Kube, kubectl_of, wait_for
-from tests.e2e.stage import ROOT, SHARED, find_cluster
+from tests.e2e.lab import NOTEBOOK, keys_of, put_dataset, run_notebook, save_work, store
+from tests.e2e.provisions import Provisions, provisions
+from tests.e2e.stage import cluster as running_cluster
 from tests.e2e.steady import SteadyReader, ask
+from tests.e2e.story import RESULTS, missing, put_world, run_of, tell
+from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.enable_socket  # the ingress answers on an address of the cluster
 PAGE = f"app.portfolio.{DOMAIN}"
@@ -28,26 +40,32 @@ SERVICES = ("access", "workflow-access", "postgis", "minio", "gitea", "api", "ti
 
 
 @pytest.fixture(scope="module")
-def cluster() -> tuple[Kube, dict[str, str]]:
-    """A cluster with Traefik and the images; skips where there is none."""
-    try:
-        images = images_here()
-        kubeconfig, _ = find_cluster()
-    except LookupError as error:
-        pytest.skip(f"PLATFORM NOT TESTED: {error}")
-    return Kube(kubeconfig, kubectl_of(SHARED), "geocrop"), images
+def cluster() -> Iterator[tuple[Kube, Provisions]]:
+    """A cluster without an Argo CD, and what an installation takes; skips where that cannot be."""
+    with contextlib.ExitStack() as stack:
+        try:
+            kubeconfig, shared = stack.enter_context(running_cluster())
+            kube = Kube(kubeconfig, kubectl_of(SHARED), "geocrop")
+            if kube.there("namespace", "argocd"):
+                raise LookupError("the cluster has an Argo CD already: remove it (namespace and kinds) first")
+            made = provisions(kube.kubectl, shared=shared)
+        except LookupError as error:
+            pytest.skip(f"PLATFORM NOT TESTED: {error}")
+        yield kube, made
 
 
 @pytest.fixture(scope="module")
-def traefik(cluster: tuple[Kube, dict[str, str]]) -> str:
+def traefik(cluster: tuple[Kube, Provisions]) -> str:
     """The address of the ingress."""
+    if given := os.environ.get("E2E_INGRESS"):
+        return given
     env = cluster[0].env
     done = subprocess.run([str(SHARED / "ingress/up.sh")], env=env, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
-def live(cluster: tuple[Kube, dict[str, str]], traefik: str) -> Iterator[SteadyReader]:
+def live(cluster: tuple[Kube, Provisions], traefik: str) -> Iterator[SteadyReader]:
     """A reader of the live page, from before anything of ours is there until after it has gone."""
     kube = Kube(cluster[0].kubeconfig, cluster[0].kubectl, "portfolio")
     live_page(kube, "localhost/busybox:1")
@@ -59,14 +77,15 @@ def live(cluster: tuple[Kube, dict[str, str]], traefik: str) -> Iterator[SteadyR
 
 @pytest.fixture(scope="module")
 def place(
-    cluster: tuple[Kube, dict[str, str]], traefik: str, live: SteadyReader, tmp_path_factory: pytest.TempPathFactory
+    cluster: tuple[Kube, Provisions], traefik: str, live: SteadyReader, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """Installed by `tofu apply`."""
     assert live.failures == []
     made = Installation(cluster[0], traefik, tmp_path_factory.mktemp("place"), cluster[1])
-    made.kube.run("apply", "--server-side", "-f", str(KINDS))
+    if not made.provisions.argo:
+        made.kube.run("apply", "--server-side", "-f", str(KINDS))
     made.before = wide_objects(made.kube)
-    made.applications = source(made.folder, made.images)
+    made.applications = source(made.folder, made.provisions)
     made.tofu("init", "-input=false")
     start = time.monotonic()
     made.tofu("apply", "-input=false", "-auto-approve", made.state())
@@ -127,6 +146,136 @@ def test_the_store_is_reached_from_outside(place: Installation) -> None:
     assert "AccessDenied" in text
 
 
+def needs(place: Installation, *names: str) -> None:
+    """Skip where the images of applications could not be made."""
+    if missing := set(names) - set(place.applications):
+        pytest.skip(f"NOT TESTED, as it is not installed: {', '.join(sorted(missing))}")
+
+
+def test_nobody_sees_models_or_notebooks_without_an_account(place: Installation) -> None:
+    """`ml.` and `lab.` lead to Gitea's door; a wrong password opens neither."""
+    needs(place, "mlflow", "jupyter", "sign-in")
+    for host in (f"ml.{DOMAIN}", f"lab.{DOMAIN}"):
+        visitor = Visitor(place.traefik)
+        assert visitor.open(f"https://{host}/").host == f"git.{DOMAIN}"
+        page = visitor.sign_in(f"https://{host}/", "frankchine", "any-guess")
+        assert page.host == f"git.{DOMAIN}"
+        assert "__Host-geocrop" not in visitor.cookies[host]
+
+
+def test_people_sign_in_with_gitea(place: Installation) -> None:
+    """By code flow, with a cookie for each host: MLflow's page, Jupyter's, and a session of the API."""
+    needs(place, "mlflow", "jupyter", "sign-in")
+    visitor, password = Visitor(place.traefik), place.secret("gitea", "admin-password")
+    page = visitor.sign_in(f"https://ml.{DOMAIN}/", "frankchine", password)
+    assert (page.host, page.status) == (f"ml.{DOMAIN}", 200)
+    assert "MLflow" in page.text
+    assert "__Host-geocrop" in visitor.cookies[f"ml.{DOMAIN}"]
+    assert visitor.sign_in(f"https://lab.{DOMAIN}/api/status", "frankchine", password).host == f"lab.{DOMAIN}"
+    assert "kernels" in visitor.open(f"https://lab.{DOMAIN}/api/status").text
+    visitor.sign_in(f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", password)
+    session = json.loads(visitor.open(f"https://{PAGE}/api/v1/auth/session").text)
+    assert (session["method"], "submit" in session["scopes"]) == ("session", True)
+
+
+def test_a_notebook_runs_in_the_lab(place: Installation, land: Landscape) -> None:
+    """From `geocrop-datasets` to a model that MLflow knows, in Jupyter's pod; the work is in Git afterwards."""
+    needs(place, "mlflow", "jupyter")
+    with place.kube.forwarded("service/minio", 9000) as port:
+        put_dataset(store(place, port, "s3-jupyter"), land)
+    start = time.monotonic()
+    text = run_notebook(place, str(land.season))
+    print(json.dumps({"notebook": round(time.monotonic() - start)}))  # noqa: T201
+    assert "# Model crops" in text
+    assert "labels that it was not trained on" in text
+    assert NOTEBOOK.name in save_work(place)
+    if "sign-in" in place.applications:
+        visitor = Visitor(place.traefik)
+        visitor.sign_in(f"https://ml.{DOMAIN}/", "frankchine", place.secret("gitea", "admin-password"))
+        models = visitor.open(f"https://ml.{DOMAIN}/api/2.0/mlflow/registered-models/search").text
+        assert [one["name"] for one in json.loads(models)["registered_models"]] == ["crops"]
+
+
+def test_the_story_in_the_browser(place: Installation, land: Landscape, tmp_path: Path) -> None:
+    """An area drawn, quoted and ordered; pods of Argo map it; the COG is in the bucket, the run in MLflow."""
+    needs(place, "mlflow", "jupyter", "sign-in", "argo-workflows")
+    if reason := missing():
+        pytest.skip(f"STORY NOT TESTED: {reason}")
+    put_world(place, land, tmp_path)
+    change_template(place)
+    start = time.monotonic()
+    job = tell(place, land, PAGE)
+    print(json.dumps({"story": round(time.monotonic() - start)}))  # noqa: T201
+    with place.kube.forwarded("service/minio", 9000) as port:
+        found = store(place, port, "minio-root").list_objects(bucket_name=RESULTS, prefix="maps/", recursive=True)
+        assert [one for one in found if str(one.object_name).endswith(f"{job}/map.tif")]
+    assert run_of(place, job)["data"]["metrics"]
+    (workflow,) = (one for one in place.kube.get("workflows")["items"] if one["metadata"]["name"].startswith(job))
+    assert workflow["status"]["phase"] == "Succeeded"
+    assert workflow["metadata"]["labels"]["e2e"] == "committed"
+    nodes = argo_says(place, workflow["metadata"]["name"])["status"]["nodes"].values()
+    assert "classify" in {node["templateName"] for node in nodes if node["type"] == "Pod"}
+    assert "tile.done" in logs_of(place, job)
+
+
+def change_template(place: Installation) -> None:
+    """A commit that has every later workflow carry a label."""
+    with place.checkout() as tree:
+        path = tree / "gitops/apps/workflow-templates/map-aoi.yaml"
+        template = yaml.safe_load(path.read_text(encoding="utf-8"))
+        template["spec"].setdefault("workflowMetadata", {}).setdefault("labels", {})["e2e"] = "committed"
+        path.write_text(yaml.safe_dump(template), encoding="utf-8")
+    place.refresh("workflows")
+    place.wait(["workflows"], 240, place.revision())
+
+
+def argo_says(place: Installation, name: str) -> dict[str, Any]:
+    """A workflow, as Argo's server has it for whoever brings a token."""
+    token = place.kube.run("create", "token", "geocrop-submitter").strip()
+    with place.kube.forwarded("service/argo-server", 2746) as port:
+        url = f"http://127.0.0.1:{port}/api/v1/workflows/geocrop/{name}"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            return dict(json.load(answer))
+
+
+def logs_of(place: Installation, job: str) -> str:
+    """What its pods said, as the page's users read it."""
+    visitor = Visitor(place.traefik)
+    password = place.secret("gitea", "admin-password")
+    visitor.sign_in(f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", password)
+    return visitor.open(f"https://{PAGE}/api/v1/jobs/{job}/logs").text
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory: pytest.TempPathFactory) -> Landscape:
+    """A made landscape with all years' baselines."""
+    return make_landscape(tmp_path_factory.mktemp("land"), size_px=576, dates=8, years=tuple(range(2015, 2026)))
+
+
+def doctor(place: Installation) -> str:
+    """What it says."""
+    env = place.kube.env | {"PATH": f"{Path(place.kube.kubectl).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "steps.cli", "doctor", "--namespace", "geocrop"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
+
+
+def test_prometheus_finds_what_runs(place: Installation) -> None:
+    """Pods that say so, the store, and the state of our objects: all of them are up."""
+    needs(place, "monitoring")
+    with place.kube.forwarded("service/prometheus", 9090) as port:
+        wanted = {"api", "gitea", "minio", "buckets", "objects"}
+        wait_for("Prometheus", lambda: wanted <= targets_up(port), 180, 3.0)
+
+
+def targets_up(port: int) -> set[str]:
+    """Applications of pods, and names of other jobs, that Prometheus reads."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}/api/v1/targets?state=active", timeout=30) as answer:
+        found = json.load(answer)["data"]["activeTargets"]
+    return {one["labels"].get("app", one["labels"]["job"]) for one in found if one["health"] == "up"}
+
+
 def test_what_is_changed_by_hand_is_healed(place: Installation) -> None:
     """Argo CD puts it back, and what was deleted comes again."""
     place.kube.run("scale", "deployment/web", "--replicas=0")
@@ -167,29 +316,74 @@ def test_a_pod_that_says_nothing_reaches_nothing(place: Installation, host: str,
 
 def test_a_secret_is_rotated(place: Installation) -> None:
     """Deleted, made anew, carried to PostGIS and the store, and used after a restart; the old one opens nothing."""
-    before = place.secret("postgis-api", "password"), place.secret("s3-api", "access-key")
+    password, keys = place.secret("postgis-api", "password"), keys_of(place, "s3-api")
+    assert opens_database(place, password)
+    assert opens_store(place, keys)
     place.kube.run("delete", "secret", "postgis-api", "s3-api")
     place.housekeeping("make-secrets")
-    assert "geocrop is as its secret says" in place.housekeeping("postgis-roles")
-    assert "an old key of s3-api is removed" in place.housekeeping("store-users")
-    assert (place.secret("postgis-api", "password"), place.secret("s3-api", "access-key")) != before
+    place.housekeeping("postgis-roles")
+    place.housekeeping("store-users")
     with SteadyReader(place.traefik, PAGE, "/api/v1/health/live") as reader:
         place.kube.run("rollout", "restart", "deployment/api", "deployment/tiler")
         place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+    assert not opens_database(place, password)
+    assert not opens_store(place, keys)
+    assert opens_database(place, place.secret("postgis-api", "password"))
+    assert opens_store(place, keys_of(place, "s3-api"))
     assert ask(place.traefik, PAGE, "/api/v1/health/ready")[0] == 200
     assert reader.failures == []
 
 
+def opens_database(place: Installation, password: str) -> bool:
+    """Whether the API's role gets in with a password."""
+    script = "read -r PGPASSWORD; export PGPASSWORD; PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; "
+    script += 'psql -h "$(hostname -i)" -p 5433 -U geocrop -d geocrop -tAc "SELECT 1" 2>&1 || true'
+    said = place.kube.run("exec", "-i", "postgis-0", "--", "sh", "-c", script, stdin=f"{password}\n")
+    assert said.strip() == "1" or "authentication failed" in said, said
+    return said.strip() == "1"
+
+
+def opens_store(place: Installation, keys: tuple[str, str]) -> bool:
+    """Whether the store lists the results for a user."""
+    with place.kube.forwarded("service/minio", 9000) as port:
+        client = Minio(endpoint=f"127.0.0.1:{port}", access_key=keys[0], secret_key=keys[1], secure=False)
+        try:
+            return bool(client.bucket_exists(bucket_name=RESULTS))
+        except S3Error as error:
+            if error.code not in {"InvalidAccessKeyId", "AccessDenied"}:
+                raise
+            return False
+
+
+@pytest.fixture(scope="module")
+def second_place(place: Installation) -> Iterator[None]:
+    """A store that is not of the installation."""
+    with elsewhere(place):
+        yield
+
+
+@pytest.mark.usefixtures("second_place")
 def test_a_backup_comes_back(place: Installation) -> None:
-    """What was in the databases, the secrets and Gitea is in the backup; a lost table comes back from it."""
+    """What was in the databases, the secrets and Gitea is in both places; a lost table comes back."""
+    name_target(place)
     sql(place, "geocrop", "CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)")
+    with place.checkout() as tree:
+        (tree / "docs/kept.txt").write_text("kept in Git\n", encoding="utf-8")
+    place.kept = {"key": place.secret("backup-key", "key"), "revision": place.revision()}
+    place.kept["password"] = place.secret("gitea", "admin-password")
     said = place.housekeeping("backup", 300)
     assert "first:" in said
+    assert "second:" in said
     sql(place, "geocrop", "DROP TABLE kept")
     said = place.housekeeping("restore", 300)
     assert "database geocrop is as it was" in said
     assert sql(place, "geocrop", "SELECT n FROM kept").strip() == "42"
     wait_for("the API", lambda: ask(place.traefik, PAGE, "/api/v1/health/ready")[0] == 200, 60)
+
+
+def test_the_doctor_finds_nothing(place: Installation) -> None:
+    """`geocrop doctor` looks at the installation, a backup and all, and is content."""
+    assert doctor(place).strip() == "nothing is wrong"
 
 
 def sql(place: Installation, database: str, statement: str) -> str:
@@ -211,6 +405,7 @@ def test_nobody_notices_an_update_that_fails(place: Installation, live: SteadyRe
         ready = place.kube.get("deployment", "web")["status"]
         assert ready["readyReplicas"] == 2
         assert ready.get("unavailableReplicas")
+        assert "pod web-" in doctor(place)
         with place.checkout() as tree:
             (tree / "gitops/apps/web/workload.yaml").write_text(good, encoding="utf-8")
         place.refresh("web")
@@ -247,12 +442,13 @@ def burn(place: Installation) -> None:
 
 def test_a_push_becomes_a_running_version(place: Installation) -> None:
     """Images built and pushed, digests committed without another build, Argo CD synced, the page is new."""
-    if "node" not in place.images:
-        pytest.skip("ACTIONS NOT TESTED: the images name no node to build with")
+    images = place.provisions.images
+    if "node" not in images or shutil.which("buildah") is None:
+        pytest.skip("ACTIONS NOT TESTED: there is no buildah, or the images name no node to build with")
     with actions(place) as gitea:
         gitea.set(
             REGISTRY=gitea.registry, OWNER="team", IMAGES="web", INSECURE="true", TESTS="true", GITEA_URL=gitea.gitea,
-            NODE_IMAGE=place.images["node"], WEB_BASE_IMAGE=place.images["nginx"], CERTIFICATES=CERTIFICATES,
+            NODE_IMAGE=images["node"], WEB_BASE_IMAGE=images["nginx"], CERTIFICATES=CERTIFICATES,
         )  # fmt: skip
         words = f"version {time.time():.0f}"
         with place.checkout() as tree:
@@ -329,3 +525,25 @@ def test_nothing_is_left(place: Installation, live: SteadyReader) -> None:
     assert wide_objects(place.kube) - place.before == set()
     assert live.asked > 1000
     assert live.failures == []
+
+
+@pytest.mark.usefixtures("second_place")
+def test_an_empty_cluster_becomes_what_was_backed_up(place: Installation) -> None:
+    """Installed anew, then restored from the second place: accounts, commits, tables; and all is well."""
+    if os.environ.get("E2E_KEEP") or not place.kept:
+        pytest.skip("nothing was removed, or nothing was kept")
+    place.tofu("apply", "-input=false", "-auto-approve", place.state())
+    place.wait(place.applications, 900)
+    assert place.secret("gitea", "admin-password") != place.kept["password"]
+    name_target(place)
+    meta = {"name": "backup-key"}
+    key = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": place.kept["key"]}}
+    place.kube.apply(key)
+    start = time.monotonic()
+    assert "done" in place.restore()
+    assert place.secret("gitea", "admin-password") == place.kept["password"]
+    assert sql(place, "geocrop", "SELECT n FROM kept").strip() == "42"
+    place.refresh(*place.applications)
+    place.wait(place.applications, 600, place.kept["revision"])
+    wait_for("the API", lambda: ask(place.traefik, PAGE, "/api/v1/health/ready")[0] == 200, 120)
+    print(json.dumps({"restored": round(time.monotonic() - start)}))  # noqa: T201

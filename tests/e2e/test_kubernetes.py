@@ -37,6 +37,7 @@ def interpreter(stage: Stage, name: str, run: str = "") -> PodInterpreter:
     return PodInterpreter(template(stage, name), Path(), {}, name=run or f"plain-{uuid.uuid4().hex[:6]}", stage=stage)
 
 
+@pytest.mark.usefixtures("fresh")
 def test_every_step_runs_as_a_plain_pod(stage: Stage, farm: Farm, reference: Mapping[str, bytes]) -> None:
     """Restricted, within its quota, behind its policies: `map-aoi` makes the local engine's bytes, and once only."""
     first = interpreter(stage, "map-aoi")

@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg import AsyncConnection
 
 from api.database import access, aois, jobs, records, schema, tiles
 from api.database.driver import Database, Placed, TakenError
 from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
 from steps.model.job import Phase
+from tests.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -259,22 +261,65 @@ async def test_keys_sessions_and_links_end(database: Database) -> None:
     """A revoked key, a session that is over and a revoked link are not found."""
     await _insert(database, any_job())
     hour = dt.timedelta(hours=1)
+    key = access.KeyRow(id="k", owner="ann", name="", scopes="read", hash="h", created=NOW)
+    session = access.SessionRow(hash="s", owner="ann", scopes="read", csrf="c", created=NOW, expires=NOW + hour)
+    link = access.LinkRow(id="l", job="any-job", owner="ann", hash="x", created=NOW, expires=NOW + hour)
     async with database.write() as connection:
-        await access.insert_key(
-            connection, access.KeyRow(id="k", owner="ann", name="", scopes="read", hash="h", created=NOW)
-        )
-        assert await access.find_key(connection, "k") is not None
-        assert await access.revoke_key(connection, "k", NOW)
-        assert await access.find_key(connection, "k") is None
-        session = access.SessionRow(hash="s", owner="ann", scopes="read", csrf="c", created=NOW, expires=NOW + hour)
+        await access.insert_key(connection, key)
         await access.insert_session(connection, session)
-        assert await access.find_session(connection, "s", NOW) == session
-        assert await access.find_session(connection, "s", NOW + 2 * hour) is None
-        link = access.LinkRow(id="l", job="any-job", owner="ann", hash="x", created=NOW, expires=NOW + hour)
         await access.insert_link(connection, link)
-        assert await access.find_link(connection, "x", NOW) == link
+    assert await access.find_key(database, "k") == key
+    assert await access.find_session(database, "s", NOW) == session
+    assert await access.find_session(database, "s", NOW + 2 * hour) is None
+    assert await access.find_link(database, "x", NOW) == link
+    async with database.write() as connection:
+        assert await access.revoke_key(connection, "k", NOW)
         assert await access.erase_link(connection, "any-job", "l")
-        assert await access.find_link(connection, "x", NOW) is None
+        assert await access.erase_session(connection, "s")
+        assert not await access.list_sessions(connection, NOW)
+    assert await access.find_key(database, "k") is None
+    assert await access.find_session(database, "s", NOW) is None
+    assert await access.find_link(database, "x", NOW) is None
+
+
+async def test_a_job_is_read_as_it_is_when_asked(database: Database) -> None:
+    """By many at once, while it changes: nobody is told of a state that was over before the question."""
+    await _insert(database, *(any_job(id=f"j{number}") for number in range(4)))
+    written = 0
+
+    async def watch(number: int) -> None:
+        for _ in range(25):
+            known = written
+            job = await jobs.read_job(database, f"j{number % 4}")
+            assert job is not None
+            assert (job.id, job.total >= known) == (f"j{number % 4}", True)
+
+    async def change() -> None:
+        nonlocal written
+        for count in range(1, 20):
+            async with database.write() as connection:
+                await connection.run("update jobs set total = :count", count=count)
+            written = count
+            await asyncio.sleep(0)
+
+    await asyncio.gather(change(), *map(watch, range(12)))
+
+
+@pytest.mark.parametrize("key", ["none", "any\0job", "\ud800", ""])
+async def test_keys_that_no_row_has_spoil_no_other_answer(database: Database, key: str) -> None:
+    """Whatever is in them, and whoever asks at the same time."""
+    await _insert(database, any_job())
+    none, there = await asyncio.gather(jobs.read_job(database, key), jobs.read_job(database, "any-job"))
+    assert (none, there and there.id) == (None, "any-job")
+
+
+async def test_attempts_to_sign_in(database: Database) -> None:
+    """The newest first; those of long ago are forgotten."""
+    async with database.write() as connection:
+        for number in range(1002):
+            await access.insert_sign_in(connection, access.SignInRow(made=NOW, owner=f"{number}"))
+        kept = await access.list_sign_ins(connection, 2000)
+    assert (len(kept), kept[0].owner, kept[-1].owner) == (1000, "1001", "2")
 
 
 async def test_items_are_searched(database: Database) -> None:
@@ -318,9 +363,23 @@ async def test_migration_from_the_previous_version(
     after = make()
     await after.open()
     async with after.write() as connection:
-        await records.put_item(connection, "any-job", "{}", NOW)
+        await access.insert_sign_in(connection, access.SignInRow(made=NOW))
     assert await _listed(after) == ["any-job"]
     await after.close()
+
+
+async def test_connections_that_the_server_ended_are_not_used(postgres: PostgresServer) -> None:
+    """After a restart of the server the first to ask is answered."""
+    database = PostgisDatabase(postgres.create("ended"), size=4)
+    await database.open()
+    try:
+        await asyncio.gather(*(database.ping() for _ in range(4)))
+        async with await AsyncConnection.connect(postgres.uri("postgres"), autocommit=True) as other:
+            await other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'ended'")
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(database.ping() for _ in range(4)))
+    finally:
+        await database.close()
 
 
 @pytest.mark.parametrize("table", ["jobs", "aois"])

@@ -65,9 +65,13 @@ def test_events_tell_the_whole_story(mapped: Job, heard: list[Event]) -> None:
     phases = [event.data.phase for event in heard if isinstance(event.data, PhaseEvent)]
     assert phases == [Phase.QUEUED, Phase.RUNNING, Phase.SUCCEEDED]
     (planned,) = (event.data for event in heard if isinstance(event.data, PlannedEvent))
-    told = [tile.tile for event in heard if isinstance(event.data, TilesEvent) for tile in event.data.tiles]
-    assert sorted(told) == sorted({feature.id for feature in mapped.tiles().features})
-    assert len(told) == planned.counts.total == mapped.view.tiles.succeeded
+    told = [tile for event in heard if isinstance(event.data, TilesEvent) for tile in event.data.tiles]
+    done = [tile.tile for tile in told if tile.phase is Phase.SUCCEEDED]
+    assert sorted(done) == sorted({feature.id for feature in mapped.tiles().features})
+    assert len(done) == planned.counts.total == mapped.view.tiles.succeeded
+    begun = [tile.tile for tile in told if tile.phase is Phase.RUNNING]
+    assert begun
+    assert len(begun) + len(done) == len(told)
 
 
 def test_tiles_and_logs(mapped: Job) -> None:

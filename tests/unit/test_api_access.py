@@ -72,8 +72,8 @@ async def test_a_link_opens_one_job_until_it_is_revoked(server: ApiServer) -> No
     assert (await server.client.get(f"/api/v1/jobs/{job}", params=link)).status_code == 401
 
 
-async def test_a_session_changes_nothing_without_its_csrf_token(server: ApiServer) -> None:
-    """Nor from another site's page; signing out ends it."""
+async def _session(server: ApiServer) -> None:
+    """Of ann, for an hour."""
     made = now()
     row = SessionRow(
         hash=digest_of("s"), owner="ann", scopes="read submit", csrf="c", created=made,
@@ -81,6 +81,32 @@ async def test_a_session_changes_nothing_without_its_csrf_token(server: ApiServe
     )  # fmt: skip
     async with server.context.database.write() as connection:
         await insert_session(connection, row)
+
+
+async def test_administrators_see_and_end_what_opens_doors(server: ApiServer) -> None:
+    """Links and sessions of all, without what would open them; nobody else sees any."""
+    ann, root = await _key(server, "ann"), await _key(server, "root", "admin")
+    job = (await server.submit(ann))["id"]
+    made = (await server.client.post(f"/api/v1/jobs/{job}/links", json={}, headers=ann)).json()
+    await _session(server)
+    for what in ("links", "sessions", "sign-ins"):
+        assert (await server.client.get(f"/api/v1/admin/{what}", headers=ann)).status_code == 403
+    (link,) = (await server.client.get("/api/v1/admin/links", headers=root)).json()
+    assert (link["id"], link["job"], link["owner"], "url" in link) == (made["id"], job, "ann", False)
+    assert (await server.client.delete(f"/api/v1/jobs/{job}/links/{link['id']}", headers=root)).status_code == 204
+    (session,) = (await server.client.get("/api/v1/admin/sessions", headers=root)).json()
+    address = f"/api/v1/admin/sessions/{session['id']}"
+    assert (session["owner"], (await server.client.delete(address, headers=ann)).status_code) == ("ann", 403)
+    codes = [(await server.client.delete(one, headers=root)).status_code for one in (address[:-1], address, address)]
+    assert codes == [404, 204, 404]
+    server.client.cookies.set("geocrop_session", "s")
+    assert (await server.client.get("/api/v1/jobs")).status_code == 401
+    assert (await server.client.get("/api/v1/admin/links", headers=root)).json() == []
+
+
+async def test_a_session_changes_nothing_without_its_csrf_token(server: ApiServer) -> None:
+    """Nor from another site's page; signing out ends it."""
+    await _session(server)
     server.client.cookies.set("geocrop_session", "s")
     session = (await server.client.get("/api/v1/auth/session")).json()
     assert (session["owner"], session["csrf"], session["method"]) == ("ann", "c", "session")

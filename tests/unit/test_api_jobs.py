@@ -12,7 +12,9 @@ from stac_pydantic.api import ItemCollection
 from api.database.jobs import find_job
 from api.engines.fake import FakeEngine
 from api.engines.protocol import Sighting
+from steps import naming
 from steps.model.job import Phase
+from steps.settings import Settings
 from tests.api_server import ANY_ORDER, ApiServer, api_server, store_item, store_plan, store_tile
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +69,34 @@ async def test_a_job_from_start_to_map(server: ApiServer) -> None:
     assert "signature=" in result["layers"]["map"]["tilejson"]["tiles"][0]
 
 
+async def test_a_tile_runs_from_its_beginning_until_it_is_done(server: ApiServer) -> None:
+    """Also as long as nobody notes anything new; tiles that a job leaves behind wait again."""
+    job = (await server.submit())["id"]
+    await server.settle()
+    server.engine.move(f"{job}-1", Phase.RUNNING)
+    plan = store_plan(server, job)
+    seen = []
+    for number in range(2):
+        server.context.store.put_bytes(naming.begun_key(job, plan.tiles[number].tile), b"")
+        await server.settle()
+        seen.append(await _tiles(server, job))
+        store_tile(server, plan, 0)
+        await server.settle()
+        seen.append(await _tiles(server, job))
+    assert seen == [["running", "queued"], ["succeeded", "queued"], *[["succeeded", "running"]] * 2]
+    assert (await server.job(job))["tiles"] == {"total": 2, "queued": 0, "running": 1, "succeeded": 1, "failed": 0}
+    server.engine.move(f"{job}-1", Phase.FAILED)
+    await server.settle()
+    assert (await _tiles(server, job), (await server.job(job))["tiles"]["queued"]) == (["succeeded", "queued"], 1)
+    told = [line.split('"phase":"')[1].split('"')[0] for line in await _events(server, job) if '{"tiles":[{' in line]
+    assert told == ["running", "succeeded", "running", "queued"]
+
+
+async def _tiles(server: ApiServer, job: str) -> list[str]:
+    shown = (await server.client.get(f"/api/v1/jobs/{job}/tiles")).json()
+    return [one["properties"]["phase"] for one in shown["features"]]
+
+
 async def _events(server: ApiServer, job: str, after: int = 0) -> list[str]:
     async with server.client.stream("GET", f"/api/v1/jobs/{job}/events", params={"after": after}) as answer:
         return [line async for line in answer.aiter_lines() if line]
@@ -110,6 +140,20 @@ async def test_retrying_does_what_is_missing(server: ApiServer) -> None:
     there = await server.job(job)
     assert (there["attempt"], there["phase"], there["tiles"]["succeeded"]) == (2, "queued", 1)
     assert server.engine.starts == [f"{job}-1", f"{job}-2"]
+
+
+async def test_status_names_what_is_away(tmp_path: Path, free_port: int) -> None:
+    """Every server that we depend on, and no other; we are ready all the same."""
+    away = f"http://127.0.0.1:{free_port}"
+    shared = Settings(home=tmp_path, mlflow_uri=away)
+    issuer = {"oidc_issuer": away, "oidc_client_id": "any"}
+    async with api_server(tmp_path, shared=shared, tiler_url=away, **issuer) as server:
+        status = (await server.client.get("/api/v1/health/status")).json()
+        assert (await server.client.get("/api/v1/health/ready")).status_code == 200
+    found = {name: one["status"] for name, one in status["dependencies"].items()}
+    theirs = {"models": "failing", "tiler": "failing", "sign_in": "failing"}
+    assert found == {"database": "ok", "engine": "ok", "store": "ok"} | theirs
+    assert (status["status"], away in status["dependencies"]["models"]["detail"]) == ("degraded", True)
 
 
 async def test_while_the_engine_is_away_submissions_are_kept(server: ApiServer) -> None:

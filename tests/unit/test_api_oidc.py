@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 
+from api.database.access import list_sign_ins
 from api.oidc import Oidc
 from tests.api_server import ANY_ORDER, ApiServer, api_server
 from tests.oidc_provider import CLIENT, CLIENT_SECRET, Provider, oidc_provider
@@ -132,6 +133,30 @@ async def test_signing_in(server: ApiServer, provider: Provider) -> None:
     order = {"order": ANY_ORDER}
     assert (await server.client.post("/api/v1/jobs", json=order, headers=change)).status_code == 202
     assert (await _returned(server, sent["state"], "c")).status_code in {400, 401}, "a code is good once"
+    async with server.context.database.read() as connection:
+        noted = await list_sign_ins(connection, 10)
+    assert [(one.owner, bool(one.error)) for one in noted] == [("", True), ("oidc:ann-1", False)]
+
+
+async def test_signing_in_is_limited_by_address(server: ApiServer) -> None:
+    """Before the provider is asked anything."""
+    codes = [(await _returned(server, "any", "any")).status_code for _ in range(61)]
+    assert codes == [400] * 60 + [429]
+    async with server.context.database.read() as connection:
+        assert len(await list_sign_ins(connection, 100)) == 60
+
+
+async def test_a_provider_in_the_same_cluster(tmp_path: Path, provider: Provider) -> None:
+    """The browser goes to its public address, which the server itself need not reach."""
+    inside, provider.url = provider.url, "https://git.any.example"
+    settings = {"oidc_issuer": provider.url, "oidc_internal_url": inside, "oidc_client_id": CLIENT}
+    async with api_server(tmp_path, auth="on", oidc_client_secret=CLIENT_SECRET, **settings) as server:
+        answer = await server.client.get("/api/v1/auth/login", follow_redirects=False)
+        assert answer.headers["location"].startswith("https://git.any.example/authorize?")
+        sent = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+        provider.codes["c"] = {"challenge": sent["code_challenge"], "nonce": sent["nonce"]}
+        assert (await _returned(server, sent["state"], "c")).status_code == 302
+        assert (await server.client.get("/api/v1/auth/session")).json()["owner"] == "oidc:ann-1"
 
 
 @pytest.mark.parametrize("wrong", ["state", "nonce", "challenge", "cookie"])

@@ -1,4 +1,4 @@
-"""Brings a night's backup to the store and to a second place, and back: `keep.py keep` and `keep.py fetch DATE`.
+"""Brings a night's backup to the store and to a second place, and back: `keep.py keep`, `keep.py fetch DATE [PLACE]`.
 
 A backup is complete when it has `complete.json`, which is written last and lists sizes; only such a one is fetched.
 Secrets are encrypted with the key of secret `backup-key`, which the operator keeps elsewhere, too.
@@ -35,10 +35,10 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["keep"]:
             keep(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}")
-        case ["fetch", day]:
-            fetch(day)
+        case ["fetch", day, *only]:
+            fetch(day, only)
         case _:
-            sys.stderr.write("usage: keep.py keep | keep.py fetch DATE\n")
+            sys.stderr.write("usage: keep.py keep | keep.py fetch DATE [first|second]\n")
             return 2
     return 0
 
@@ -60,9 +60,11 @@ def keep(day: str) -> None:
         sys.stdout.write(f"{name}: {day}, {len(files)} files, {sum(sizes.values())} bytes\n")
 
 
-def fetch(day: str) -> None:
+def fetch(day: str, only: list[str]) -> None:
     """A complete backup into the work folder, from the first place that has it; `latest` is the newest one."""
     for name, client, bucket in places():
+        if only and name not in only:
+            continue
         found = sorted(
             str(one.object_name).split("/")[0]
             for one in client.list_objects(bucket_name=bucket, recursive=True)

@@ -1,0 +1,47 @@
+"""A second place for backups: a store of somebody else's, which stays when an installation goes."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.e2e.installation import Installation
+from tests.e2e.kube import Json, Kube, wait_for
+from tests.e2e.stage import ACCESS_KEY, SECRET_KEY, client_of, holds, s3_server
+
+NAMESPACE = "elsewhere"
+BUCKET = "kept"
+
+
+@contextlib.contextmanager
+def elsewhere(place: Installation) -> Iterator[None]:
+    """The store, for as long as it is needed."""
+    kube = Kube(place.kube.kubeconfig, place.kube.kubectl, NAMESPACE)
+    keys = {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "geocrop-s3"}, "stringData": keys},
+        *s3_server("minio", place.provisions.images["minio"], ["minio"]),
+    )
+    kube.run("rollout", "status", "deployment/minio", "--timeout=300s", timeout=310)
+    with kube.forwarded("service/minio", 9000) as port:
+        wait_for("the second place", lambda: holds(client_of(port), BUCKET), 60)
+    try:
+        yield
+    finally:
+        kube.run("delete", "namespace", NAMESPACE, "--wait=false", check=False)
+
+
+def name_target(place: Installation) -> None:
+    """Tell an installation of the second place, and let its backups reach it: it lies in a private network."""
+    told = {"endpoint": f"minio.{NAMESPACE}.svc:9000", "secure": "false", "bucket": BUCKET}
+    told |= {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
+    place.kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "backup-target"}, "stringData": told}, _way()
+    )
+
+
+def _way() -> Json:
+    jobs = {"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["backup", "restore"]}]}
+    to = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
+    spec = {"podSelector": jobs, "policyTypes": ["Egress"], "egress": [{"to": to}]}
+    meta = {"name": "reach-backup-target"}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
