@@ -1,21 +1,24 @@
 """What there is to choose from: models, baselines and catalogs, remembered for a moment."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from api.context import Context
+from api.hrefs import BASELINE_TILES
 from api.schemas import BaselineView, CatalogView, ClassView, ModelView, TileJson
 from api.settings import pairs
 from steps.counterparts import safe_colours
+from steps.dynamic_world import Baseline, list_baselines
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import ClassDef, ModelCard
 from steps.model.registry import RegisteredModel
 
 ATTRIBUTION = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
 _KEEP_SECONDS = 10.0
-BASELINE_TILES = "baselines/{year}/tiles/WebMercatorQuad/{z}/{x}/{y}.png?tilesize=512"
 
 
 class Catalogue:
@@ -26,18 +29,21 @@ class Catalogue:
 
     async def models(self, context: Context) -> list[ModelView]:
         """Every version of every model, by name, the newest version first."""
-        found = [_model(one) for one in await self._ask(context, "models")]
+        found = [_model(one) for one in await self._kept_for_now("models", lambda: context.desk.ask("models"))]
         return sorted(found, key=lambda model: (model.name, -int(model.version or 0)))
 
     async def baselines(self, context: Context) -> list[BaselineView]:
         """The years that the store has."""
-        answers = await self._ask(context, "baselines", store=context.store_url)
-        return [_baseline(context, one) for one in answers]
+        return [_baseline(context, one) for one in await self.years(context)]
 
-    async def _ask(self, context: Context, what: str, **asked: object) -> Any:
+    async def years(self, context: Context) -> list[Baseline]:
+        """The same as the store says it."""
+        return await self._kept_for_now("baselines", lambda: asyncio.to_thread(list_baselines, context.store))
+
+    async def _kept_for_now(self, what: str, ask: Callable[[], Awaitable[Any]]) -> Any:
         made, answer = self._kept.get(what, (-_KEEP_SECONDS, None))
         if time.monotonic() - made > _KEEP_SECONDS:
-            answer = await context.desk.ask(what, **asked)
+            answer = await ask()
             self._kept[what] = (time.monotonic(), answer)
         return answer
 
@@ -74,16 +80,16 @@ def _model(answer: dict[str, Any]) -> ModelView:
     )
 
 
-def _baseline(context: Context, answer: dict[str, Any]) -> BaselineView:
-    year, root = answer["year"], context.settings.tiler_url.rstrip("/")
+def _baseline(context: Context, one: Baseline) -> BaselineView:
+    root = context.settings.tiler_url.rstrip("/")
     return BaselineView(
-        year=year,
-        partial_from=answer["partial_from"],
-        bounds=tuple(answer["bounds"]),
+        year=one.year,
+        partial_from=one.partial_from,
+        bounds=one.bounds,
         tilejson=TileJson(
-            name=f"Dynamic World {year}",
-            tiles=[f"{root}/{BASELINE_TILES.replace('{year}', str(year))}"],
-            bounds=tuple(answer["bounds"]),
+            name=f"Dynamic World {one.year}",
+            tiles=[f"{root}/{BASELINE_TILES.replace('{year}', str(one.year))}"],
+            bounds=one.bounds,
             attribution=ATTRIBUTION,
         ),
         classes=classes(DYNAMIC_WORLD),

@@ -2,23 +2,20 @@
 
 import asyncio
 import datetime as dt
-import math
 import posixpath
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from api.clock import now
 from api.context import Context
 from api.database.jobs import JobRow
+from api.hrefs import Hrefs
 from api.problems import ProblemError
 from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
-from api.secrets import signature
 from steps import naming
 from steps.counterparts import counterpart, safe_colours
 from steps.model.job import Phase
-from steps.s3 import presigned
 from steps.store import MissingObject
 
 _THUMBNAIL_PX = 128
@@ -84,10 +81,22 @@ def _capsule(context: Context, job: str, expires: dt.datetime) -> Download:
     )
 
 
+def hrefs(context: Context) -> Hrefs:
+    """Makes addresses."""
+    settings = context.settings
+    return Hrefs(
+        store_url=context.store_url,
+        tiler_url=settings.tiler_url,
+        tiler_secret=context.tiler_secret,
+        s3_public_url=settings.s3_public_url,
+        hours=settings.link_hours,
+        shared=context.shared,
+    )
+
+
 def expiry(context: Context) -> dt.datetime:
-    """The same for all that ask within half of the time that addresses hold, so that caches hit."""
-    window = context.settings.link_hours * 1800
-    return dt.datetime.fromtimestamp((math.floor(now().timestamp() / window) + 2) * window, dt.UTC)
+    """Until when addresses made now hold."""
+    return hrefs(context).expiry()
 
 
 def with_hrefs(context: Context, item: Json, expires: dt.datetime) -> Json:
@@ -102,10 +111,7 @@ def with_hrefs(context: Context, item: Json, expires: dt.datetime) -> Json:
 
 def file_href(context: Context, key: str, expires: dt.datetime) -> str:
     """An address that opens one object until then, for GET, HEAD and ranges."""
-    if context.store_url.startswith("s3://"):
-        return presigned(context.store_url, key, context.shared, context.settings.s3_public_url, expires - now())
-    query = _signed(context, f"files/{key}", expires)
-    return f"{context.settings.tiler_url.rstrip('/')}/files/{key}?{query}"
+    return hrefs(context).of_object(key, expires)
 
 
 def layer_tilejson(context: Context, item: Json, layer: str, expires: dt.datetime) -> TileJson:
@@ -132,8 +138,7 @@ def thumbnail(context: Context, job: JobRow) -> str:
 
 
 def _signed(context: Context, path: str, expires: dt.datetime) -> str:
-    until = str(int(expires.timestamp()))
-    return f"expires={until}&signature={signature(context.tiler_secret, path, until)}"  # both safe in an address
+    return hrefs(context).signed(path, expires)
 
 
 def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:

@@ -13,9 +13,11 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 
 from steps import naming
 from steps.cog import RasterSpec, cog_writer
+from steps.dynamic_world import Baseline, note_baseline
 from steps.errors import DataError, UsageError
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import NODATA_CLASS
@@ -57,7 +59,14 @@ def import_baselines(files: Sequence[str], store: Store, *, year: int | None = N
             _write(Path(scratch) / f"{one}.tif", one, exports)
         for one, key in keys.items():
             store.put_file(key, Path(scratch) / f"{one}.tif")
+            note_baseline(store, _noted(one, Path(scratch) / f"{one}.tif"))
     return keys
+
+
+def _noted(year: int, path: Path) -> Baseline:
+    with rasterio.open(path) as source:
+        bounds = transform_bounds(source.crs, 4326, *source.bounds)
+    return Baseline(year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size)
 
 
 def _by_year(files: Sequence[str], year: int | None) -> Mapping[int, list[_Export]]:

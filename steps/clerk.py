@@ -11,13 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import rasterio
 import shapely
-from rasterio.warp import transform_bounds
 
 from steps import naming
 from steps.aoi import aoi_shape, geodesic_km2, parse_aoi, parse_season
-from steps.baselines import FIRST_YEAR, PARTIAL_FROM
 from steps.calibration import load
 from steps.errors import AoiError, DataError, GeoCropError, TryAgainError, UsageError
 from steps.jobs import stored_tiles
@@ -132,21 +129,6 @@ def describe_models() -> list[Answer]:
     return found
 
 
-def describe_baselines(store: str) -> list[Answer]:
-    """The years of Dynamic World in a store, with their bounds in lon/lat."""
-    opened, found = open_store(store, settings()), []
-    for year in range(FIRST_YEAR, dt.datetime.now(dt.UTC).year + 1):
-        key = naming.baseline_key(year)
-        if not opened.exists(key):
-            continue
-        with opened.local_path(key) as path, rasterio.open(path) as source:
-            bounds = transform_bounds(source.crs, 4326, *source.bounds)
-        found.append(
-            {"year": year, "partial_from": PARTIAL_FROM.get(year, ""), "bounds": bounds, "bytes": opened.size(key)}
-        )
-    return found
-
-
 def _check_vertices(aoi: Aoi, most: int) -> None:
     count = int(shapely.get_num_coordinates(aoi_shape(aoi)))
     if count > most:
@@ -172,7 +154,6 @@ _QUESTIONS: dict[str, Callable[[Answer], Any]] = {
     "plan": lambda asked: describe_plan(asked["job"], asked["store"]),
     "aoi": lambda asked: describe_aoi(asked["document"], asked["name"], asked["max_km2"], asked["max_vertices"]),
     "models": lambda _: describe_models(),
-    "baselines": lambda asked: describe_baselines(asked["store"]),
     "hello": lambda _: {},
 }
 

@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 import stackstac
 import xarray as xr
+from dask import local, threaded
 from rasterio.enums import Resampling
 
 from steps.errors import SceneError
@@ -197,7 +198,8 @@ class _Stack:
         if not planned:
             return
         workers = max(threads, _REMOTE_THREADS) if session.is_remote else threads
-        how = {"scheduler": "threads", "num_workers": workers} if workers > 1 else {"scheduler": "synchronous"}
+        # Given as functions: to look up a name, dask imports all of dask.distributed first, a second of a pod's start.
+        how = {"scheduler": threaded.get, "num_workers": workers} if workers > 1 else {"scheduler": local.get_sync}
         da.store([lazy for lazy, _ in planned], [target for _, target in planned], lock=False, **how)
 
     def _plan(

@@ -121,8 +121,16 @@ def outbox_key(job: str, kind: str) -> str:
     return f"{OUTBOX}{job}.{kind}.json"
 
 
+BASELINES = "baselines/dynamic-world/"
+
+
 def baseline_key(year: int) -> str:
-    return f"baselines/dynamic-world/{year}.tif"
+    return f"{BASELINES}{year}.tif"
+
+
+def baseline_note_key(year: int) -> str:
+    """What is known of a baseline without opening it."""
+    return f"{BASELINES}{year}.json"
 
 
 def job_tile_key(job: str, tile: TileId) -> str:

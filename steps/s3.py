@@ -207,10 +207,13 @@ class S3Store:
         return StoreError(f"{self.href(key)}: no answer from the S3 server ({cause})", "check that it runs; try again")
 
 
-def presigned(url: str, key: str, settings: Settings, public_url: str, holds: dt.timedelta) -> str:
+def presigned(
+    url: str, key: str, settings: Settings, public_url: str, holds: dt.timedelta, *, since: dt.datetime | None = None
+) -> str:
     """An address that opens one object of the store at `url` for a while, signed for the host that users reach.
 
     The signature covers the host, so it cannot be made for one and used with another. Nothing is asked of the server.
+    `holds` counts from `since`, now where nothing is given: the same time gives the same address.
     """
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     public = urllib3.util.parse_url(public_url) if public_url else None
@@ -218,5 +221,7 @@ def presigned(url: str, key: str, settings: Settings, public_url: str, holds: dt
     if public is not None and public.netloc:
         there = msgspec.structs.replace(settings, s3_endpoint=public.netloc, s3_secure=public.scheme == "https")
     name = f"{prefix.strip('/')}/{checked(key)}" if prefix.strip("/") else checked(key)
-    signed: str = _client(there).presigned_get_object(bucket_name=bucket, object_name=name, expires=holds)
+    signed: str = _client(there).presigned_get_object(
+        bucket_name=bucket, object_name=name, expires=holds, request_date=since
+    )
     return signed

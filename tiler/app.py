@@ -1,11 +1,12 @@
 """TiTiler's own factories over the objects of one store. Nothing but its objects is ever opened.
 
+    /baselines.json                            the years of Dynamic World: the web page reads it, whatever else answers
     /baselines/{year}/...                      Dynamic World, for everybody
     /maps/{job}/{layer}/{version}/...          a layer of a map, signed by the API; the version is of its content;
                                                also as a small `preview.png`
     /files/{key}                               an object as it is, signed; GET, HEAD and ranges
 
-Each of the first two has TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`; with `palette=safe`
+The second and third have TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`; with `palette=safe`
 classes have colours that all kinds of colour vision tell apart.
 """
 
@@ -22,9 +23,11 @@ from starlette.middleware.cors import CORSMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import TilerFactory
 
+from api.hrefs import Hrefs
 from api.secrets import same, signature
 from steps import naming
 from steps.counterparts import safe_colours
+from steps.dynamic_world import list_baselines
 from steps.errors import GeoCropError, TryAgainError
 from steps.model.job import REASON_CODES
 from steps.palette import (
@@ -39,6 +42,7 @@ from steps.palette import (
 from steps.store import Store, checked
 
 _FOREVER = "public, max-age=31536000, immutable"
+_FOR_A_MOMENT = "public, max-age=10, stale-while-revalidate=3600"
 _FOR_AN_HOUR = "public, max-age=3600, stale-while-revalidate=86400"
 _PARAMETERS = {"expires", "signature", "tilesize", "tile_format", "palette", "max_size"}
 """All others of TiTiler's are refused: they would make a tile cost more than a tile."""
@@ -50,12 +54,13 @@ Palette = Literal["official", "safe"]
 Colours = dict[int, tuple[int, int, int, int]]
 
 
-def make_tiler(store: Store, secret: str) -> FastAPI:
-    """The application over a store; `secret` is the API's."""
+def make_tiler(store: Store, hrefs: Hrefs) -> FastAPI:
+    """The application over a store; `hrefs` has the API's secret."""
     app = FastAPI(title="GeoCrop tiles", docs_url=None, redoc_url=None)
     _add_baselines(app, store)
-    _add_maps(app, store, secret)
-    _add_files(app, store, secret)
+    _add_page_baselines(app, store, hrefs)
+    _add_maps(app, store, hrefs.tiler_secret)
+    _add_files(app, store, hrefs.tiler_secret)
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
     app.add_exception_handler(RasterioIOError, _not_read)
     app.add_exception_handler(GeoCropError, _not_stored)
@@ -98,6 +103,13 @@ def _add_baselines(app: FastAPI, store: Store) -> None:
 
     prefix = "/baselines/{year}"
     app.include_router(_factory(prefix, path, _baseline_colours).router, prefix=prefix, tags=["baselines"])
+
+
+def _add_page_baselines(app: FastAPI, store: Store, hrefs: Hrefs) -> None:
+    @app.get("/baselines.json")
+    def baselines() -> JSONResponse:
+        found = {"baselines": hrefs.of_baselines(list_baselines(store))}
+        return JSONResponse(found, headers={"Cache-Control": _FOR_A_MOMENT})
 
 
 def _add_maps(app: FastAPI, store: Store, secret: str) -> None:

@@ -94,7 +94,12 @@ def _allow_files(count: int) -> None:
 
 async def _watch_tiler(arguments: argparse.Namespace, chosen: ApiSettings) -> None:
     """Start TiTiler, and again whenever it ends."""
-    environ = {**os.environ, "GEOCROP_API_TILER_SECRET": chosen.tiler_secret, "GEOCROP_API_STORE": chosen.store}
+    environ = {
+        **os.environ,
+        "GEOCROP_API_TILER_SECRET": chosen.tiler_secret,
+        "GEOCROP_API_TILER_URL": chosen.tiler_url,
+        "GEOCROP_API_STORE": chosen.store,
+    }
     command = [sys.executable, "-m", "tiler", "--host", arguments.host, "--port", str(arguments.tiler_port)]
     while True:
         process = await asyncio.create_subprocess_exec(*command, env=environ, stdin=asyncio.subprocess.DEVNULL)

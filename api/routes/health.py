@@ -10,8 +10,8 @@ import httpx
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from api.catalogue import BASELINE_TILES
 from api.context import Context
+from api.hrefs import BASELINE_TILES
 from api.metrics import render
 from api.problems import problems
 from api.routes.parameters import Shared, Who

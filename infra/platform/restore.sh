@@ -8,7 +8,7 @@ source "$here/gitea.sh"
 day=${1:-latest}
 k() { kubectl -n geocrop "$@"; }
 
-# The backup, fetched and opened, in a pod that waits: whatever is asked of it is run beside the files in /work.
+# The backup, fetched and opened, in a pod that waits: whatever is asked of it is run beside the files in /backup.
 open_backup() {
     k delete job open-backup --ignore-not-found --wait >/dev/null
     k create job open-backup --from=cronjob/restore --dry-run=client -o yaml |
@@ -38,7 +38,7 @@ k wait --for=delete pod/gitea-0 --timeout=120s >/dev/null
 
 say "secrets"
 open_backup
-k exec job/open-backup -c main -- cat /work/secrets.json | sed 's/^{"items"/{"apiVersion": "v1", "kind": "List", "items"/' |
+k exec job/open-backup -c main -- cat /backup/secrets.json | sed 's/^{"items"/{"apiVersion": "v1", "kind": "List", "items"/' |
     kubectl -n geocrop apply --server-side --force-conflicts -f - >/dev/null
 close_backup
 for one in statefulset/postgis $(there statefulset/minio); do
@@ -51,7 +51,7 @@ once store-users
 say "databases and Gitea"
 open_backup
 k exec job/open-backup -c main -- sh /program/load.sh
-k exec job/open-backup -c main -- sh -c 'rm -rf /git/gitea && tar -xf /work/gitea.tar -C /git'
+k exec job/open-backup -c main -- sh -c 'rm -rf /git/gitea && tar -xf /backup/gitea.tar -C /git'
 close_backup
 
 say "everything with its old secrets"

@@ -13,7 +13,7 @@ from tests.e2e.stage import upload
 
 NOTEBOOK = ROOT / "docs/notebooks/train-and-register.ipynb"
 DATASETS = "geocrop-datasets"
-FOLDER = "/home/work/notebooks"
+FOLDER = "/lab/notebooks"
 
 
 def store(place: Installation, port: int, secret: str) -> Minio:

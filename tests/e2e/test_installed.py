@@ -133,6 +133,8 @@ def test_the_page_and_the_api_answer(place: Installation) -> None:
     status, text = ask(place.traefik, PAGE, "/api/v1/health/ready")
     assert (status, json.loads(text)["status"]) == (200, "ok")
     assert ask(place.traefik, PAGE, "/api/v1/jobs")[0] == 401
+    status, text = ask(place.traefik, PAGE, "/baselines.json")  # by TiTiler: the page needs no API for it
+    assert (status, list(json.loads(text))) == (200, ["baselines"])
     assert ask(place.traefik, f"tiles.portfolio.{DOMAIN}", "/healthz")[0] == 200
 
 

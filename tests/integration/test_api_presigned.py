@@ -27,6 +27,19 @@ def test_a_file_is_opened_at_the_public_host(s3: S3Server, tmp_path: Path) -> No
     assert settings.s3_secret_key not in address
 
 
+def test_an_address_is_the_same_while_it_holds(s3: S3Server, tmp_path: Path) -> None:
+    """Signed as of the same time, so that a browser's cache knows it again; it opens until that time is over."""
+    settings = s3.settings(tmp_path)
+    url, key = f"s3://{s3.bucket}/{uuid.uuid4().hex}", "any.tif"
+    open_store(url, settings).put_bytes(key, b"any")
+    since = dt.datetime.now(dt.UTC).replace(microsecond=0) - HOUR / 2
+    first, again = (presigned(url, key, settings, f"http://{s3.endpoint}", HOUR, since=since) for _ in range(2))
+    assert first == again
+    assert httpx.get(first, trust_env=False).status_code == 200
+    over = presigned(url, key, settings, f"http://{s3.endpoint}", HOUR / 4, since=since)
+    assert httpx.get(over, trust_env=False).status_code == 403
+
+
 def test_a_signature_is_for_one_file_and_host(s3: S3Server, tmp_path: Path) -> None:
     """Another object, another host or another method is refused by the server."""
     settings = s3.settings(tmp_path)

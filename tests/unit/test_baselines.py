@@ -10,6 +10,7 @@ from rio_cogeo import cog_validate
 
 from steps import naming
 from steps.baselines import import_baselines
+from steps.dynamic_world import list_baselines
 from steps.errors import DataError, GeoCropError, UsageError
 from steps.legend import DYNAMIC_WORLD
 from steps.store import FolderStore
@@ -181,3 +182,15 @@ def test_files_of_a_year_must_fit(tmp_path: Path, store: FolderStore) -> None:
     ]
     with pytest.raises(GeoCropError, match=r"b_2019.tif has EPSG:32735 at 10, .*a_2019.tif EPSG:32736"):
         import_baselines(files, store)
+
+
+def test_a_baseline_is_listed_without_being_opened(tmp_path: Path, store: FolderStore) -> None:
+    """What is known of each year lies beside it: its bounds, its size, and since when it has images."""
+    names = ("dw_2018.tif", "dw_2015.tif")
+    import_baselines([export(tmp_path / name, any_labels()) for name in names], store)
+    found = list_baselines(store)
+    assert [(one.year, one.partial_from) for one in found] == [(2015, "2015-06-27"), (2018, "")]
+    assert all(one.bytes == store.size(naming.baseline_key(one.year)) for one in found)
+    west, south, east, north = found[0].bounds
+    assert -180 < west < east < 180
+    assert -90 < south < north < 0

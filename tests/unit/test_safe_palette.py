@@ -13,6 +13,7 @@ from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from starlette.testclient import TestClient
 
+from api.hrefs import Hrefs
 from api.secrets import signature
 from steps import naming
 from steps.counterparts import safe_colours
@@ -46,7 +47,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
             target.write_colormap(1, {CODE: (1, 2, 3, 255)})
     item = {"properties": {"geocrop:classes": [{"code": CODE, "name": "lake", "colour": "010203"}]}}
     (folder / naming.item_key(JOB)).write_text(json.dumps(item))
-    return TestClient(make_tiler(open_store(str(folder), Settings(home=folder)), SECRET), raise_server_exceptions=False)
+    hrefs = Hrefs(
+        store_url=str(folder), tiler_url="https://tiles", tiler_secret=SECRET, s3_public_url="", hours=12,
+        shared=Settings(home=folder),
+    )  # fmt: skip
+    return TestClient(make_tiler(open_store(str(folder), Settings(home=folder)), hrefs), raise_server_exceptions=False)
 
 
 def signed(**more: str) -> str:

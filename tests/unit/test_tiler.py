@@ -11,8 +11,10 @@ import rasterio
 from rasterio.transform import Affine
 from starlette.testclient import TestClient
 
+from api.hrefs import Hrefs
 from api.secrets import signature
 from steps import naming
+from steps.dynamic_world import Baseline, note_baseline
 from steps.model.job import REASON_CODES
 from steps.palette import CLEAR_RAMP, CONFIDENCE_RAMP, DISAGREEMENT_COLOURS, REASON_COLOURS, ramp_colour, rgb
 from steps.settings import Settings
@@ -64,12 +66,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     write_raster(folder / naming.map_key(JOB, "probabilities.tif"), np.full((6, 256, 256), 9, np.uint8))
     write_raster(folder / naming.baseline_key(2021), striped((0, 3)), LEGEND)
     (folder / naming.map_key(JOB, "broken.tif")).write_bytes(b"none")
-    return open_store(str(folder), Settings(home=folder))
+    store = open_store(str(folder), Settings(home=folder))
+    note_baseline(store, Baseline(year=2021, bounds=(30.0, -18.0, 31.0, -17.0), bytes=1))
+    return store
+
+
+def any_hrefs() -> Hrefs:
+    """Of a tiler at `https://tiles`, whose store is a folder."""
+    return Hrefs(
+        store_url="any-folder",
+        tiler_url="https://tiles/",
+        tiler_secret=SECRET,
+        s3_public_url="",
+        hours=12,
+        shared=Settings(home=Path("any")),
+    )
 
 
 @pytest.fixture(scope="module")
 def client(store: Store) -> Iterator[TestClient]:
-    with TestClient(make_tiler(store, SECRET), raise_server_exceptions=False) as one:
+    with TestClient(make_tiler(store, any_hrefs()), raise_server_exceptions=False) as one:
         yield one
 
 
@@ -224,3 +240,12 @@ def test_tilejson_leads_to_the_tiles(client: TestClient) -> None:
     (template,) = answer.json()["tiles"]
     url = template.format(z=2, x=1, y=1).replace("{z}", "2")
     assert client.get(url.removeprefix("http://testserver")).status_code == 200
+
+
+def test_the_page_is_told_of_baselines_without_the_api(client: TestClient) -> None:
+    """Each year has its tiles and an address that opens the raster itself; the same address as long as it holds."""
+    first, again = (client.get("/baselines.json").json()["baselines"] for _ in range(2))
+    assert first == again
+    assert [(one["year"], one["bounds"]) for one in first] == [(2021, [30.0, -18.0, 31.0, -17.0])]
+    assert client.get(first[0]["cog"].removeprefix("https://tiles"), headers={"Range": "bytes=0-3"}).status_code == 206
+    assert client.get(first[0]["tiles"][0].removeprefix("https://tiles").format(z=2, x=1, y=1)).status_code == 200

@@ -1,5 +1,6 @@
 // The figures of docs/performance.md that are the page's: `./task ui-bench`. Medians of several rounds, on loopback.
 import { spawn } from "node:child_process";
+import { statSync } from "node:fs";
 import { chromium } from "@playwright/test";
 import { JOB, serveLive } from "./live.mjs";
 import { firstPixel } from "./paint.mjs";
@@ -49,6 +50,35 @@ async function switchYear(tab) {
     while (window.shownAt.length === before) await new Promise((done) => requestAnimationFrame(done));
     return window.shownAt.at(-1) - start;
   });
+}
+
+const ORDER = {
+  name: "Overlay", season: { start: "2021-10-01", end: "2022-09-30" }, catalog: "demo", collection: "", aoi_id: "",
+  aoi: { type: "Polygon", coordinates: [[[31.09, -17.84], [31.1, -17.84], [31.1, -17.83], [31.09, -17.83], [31.09, -17.84]]] },
+};
+
+/** Milliseconds from the last file of a map's publishing to its first frame over the baseline, in a page that watches. */
+async function overlay(browser) {
+  const post = async (path, body) => {
+    const headers = { "content-type": "application/json", "idempotency-key": `bench-${Date.now()}` };
+    const answer = await fetch(`${page}/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+  };
+  const [{ name, version }] = await (await fetch(`${page}/api/v1/models`)).json();
+  const { id: quote } = await post("quotes", { ...ORDER, model: `${name}/${version}` });
+  const { id } = await post("jobs", { quote });
+  const tab = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await tab.goto(`${page}/#job=${id}`);
+  const seen = await tab.waitForFunction(() => {
+    const map = window.geocropMap;
+    const there = map?.getLayersOrder().some((layer) => layer.startsWith("result-") && map.getPaintProperty(layer, "raster-opacity") === 1);
+    return there ? performance.timeOrigin + performance.now() : false;
+  }, null, { timeout: 900_000, polling: "raf" });
+  const published = statSync(`${process.env.UI_DATA}/at-${PORT}/store/maps/${id}/item.json`).mtimeMs;
+  const at = await seen.jsonValue();
+  await tab.close();
+  return at - published;
 }
 
 /** Milliseconds of the main thread for one event of 500 tiles out of 10,000, what it does anyway taken off. */
@@ -116,6 +146,7 @@ say("another year, prefetched", median(found.change));
 const { task, script } = await liveTiles(browser);
 say("main thread for 500 of 10,000 live tiles", task);
 say("  of which scripts", script);
+say("from publishing to the map over the baseline", await overlay(browser));
 await browser.close();
 server.kill("SIGTERM");
 process.exit(0);

@@ -5,12 +5,13 @@ const COLOURS = ["419bdf", "397d49", "88b053", "e49635", "dfc35a", "c4281b", "a5
 const NEAR = 40;
 const ENOUGH = 0.5;
 
-/** Milliseconds from the start of the navigation to the first picture whose middle is mostly baseline, and all pictures. */
-export async function firstPixel(browser, tab, load) {
+/** Milliseconds from the start of the navigation to the first picture whose middle is mostly baseline, and all pictures since. */
+export async function firstPixel(browser, tab, load, navigates = true) {
   await browser.startTracing(tab, { screenshots: true, categories: ["blink.user_timing", "disabled-by-default-devtools.screenshot"] });
   await load();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
-  const start = traceEvents.filter(({ name, args }) => name === "navigationStart" && args.data?.isLoadingMainFrame).at(-1).ts;
+  const begun = traceEvents.find(({ name, args }) => name === "navigationStart" && args.data?.isLoadingMainFrame && args.data.documentLoaderURL?.startsWith("http"));
+  const start = navigates ? begun.ts : 0;
   const shots = traceEvents.filter(({ name, ts }) => name === "Screenshot" && ts >= start);
   const frames = [];
   for (const { ts, args } of shots) frames.push({ at: (ts - start) / 1000, jpeg: args.snapshot, share: await shareOfBaseline(tab, args.snapshot) });

@@ -1,22 +1,19 @@
 // The built page, with baselines beside it, and no API.
-import { createReadStream, existsSync, readdirSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const page = fileURLToPath(new URL("../dist", import.meta.url));
 const data = process.env.UI_DATA ?? "";
-const bounds = [30.99, -17.92, 31.15, -17.76];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml", ".tif": "image/tiff" };
 
 function baselines() {
-  const years = readdirSync(join(data, "home/store/baselines/dynamic-world")).map((name) => Number(name.slice(0, 4)));
-  return years.sort().map((year) => ({
-    year,
-    partial_from: year === 2015 ? "2015-06-27" : "",
-    bounds,
-    cog: `./baselines/dynamic-world/${year}.tif`,
-    tiles: [],
-  }));
+  const folder = join(data, "home/store/baselines/dynamic-world");
+  const notes = readdirSync(folder).filter((name) => name.endsWith(".json")).sort();
+  return notes.map((name) => {
+    const { year, partial_from, bounds } = JSON.parse(readFileSync(join(folder, name), "utf-8"));
+    return { year, partial_from, bounds, cog: `./baselines/dynamic-world/${year}.tif`, tiles: [] };
+  });
 }
 
 function send(request, response, file) {

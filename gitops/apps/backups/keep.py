@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from minio import Minio
 
-WORK = Path(os.environ.get("WORK", "/work"))
+WORK = Path(os.environ.get("WORK", "/backup"))
 SECRETS = Path(os.environ.get("SECRETS", "/secrets"))
 GIT = Path(os.environ.get("GIT", "/git/gitea"))
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Commits and pushes what has changed; a push that is refused is made again on top of what is there.
 set -eu
-export HOME=/home/work
+export HOME=/lab
 cd "$HOME/notebooks"
 test -d .git || exit 0
 git add --all

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings the work from Git, then serves; what is written goes back every few minutes and when the pod ends.
 set -eu
-export HOME=/home/work
+export HOME=/lab
 cd "$HOME"
 git config --global user.name notebooks
 git config --global user.email notebooks@localhost

@@ -24,6 +24,8 @@ interface JobState {
 
 const NOTHING: JobState = { job: null, area: null, tiles: null, moved: new Map(), fresh: [], counts: null, tile: null, result: null, connected: true, error: null };
 const AGAIN_MS = 2_500;
+/** What is left changes with every tile, but is asked for no more often than this. */
+const ASK_MS = 4_000;
 /** Before its addresses stop working, a result is asked for anew. */
 const EARLY_MS = 60_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -55,6 +57,7 @@ export function watchJob(id: string): () => void {
 class Watch {
   #stop: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly id: string, private readonly signal: AbortSignal) {}
 
@@ -68,6 +71,8 @@ class Watch {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#stop?.();
     this.#stop = undefined;
   }
@@ -82,6 +87,7 @@ class Watch {
         const { moved } = useJob.getState();
         for (const one of fresh) moved.set(one.tile, one);
         useJob.setState({ fresh, counts });
+        this.#refreshSoon();
       },
       onChange: () => void this.#refresh().catch((error: unknown) => this.#fail(error)),
       onPlanned: () => void this.#lay().then(() => this.#refresh()).catch((error: unknown) => this.#fail(error)),
@@ -95,6 +101,14 @@ class Watch {
     if (isOver(job.phase)) this.stop();
     if (isPublished(job.phase) && useJob.getState().result?.job !== this.id) await this.#fetchResult();
     return job;
+  }
+
+  /** The time left is the server's to say. */
+  #refreshSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#refresh().catch((error: unknown) => this.#fail(error));
+    }, ASK_MS);
   }
 
   async #lay(): Promise<number> {

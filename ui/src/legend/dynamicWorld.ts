@@ -1,3 +1,5 @@
+import { strings } from "@/strings";
+
 /** A class of a map: six hex digits without `#`. */
 export interface MapClass {
   readonly code: number;
@@ -9,15 +11,15 @@ export interface MapClass {
 
 /** Dynamic World V1 with its own colours (Brown et al. 2022, doi:10.1038/s41597-022-01307-4). */
 export const DYNAMIC_WORLD: readonly MapClass[] = [
-  { code: 0, name: "water", colour: "419bdf", safe_colour: "0072b2" },
-  { code: 1, name: "trees", colour: "397d49", safe_colour: "00543c" },
-  { code: 2, name: "grass", colour: "88b053", safe_colour: "6fbf97" },
-  { code: 3, name: "flooded vegetation", colour: "7a87c6", safe_colour: "a98fc9" },
-  { code: 4, name: "crops", colour: "e49635", safe_colour: "e69f00" },
-  { code: 5, name: "shrub and scrub", colour: "dfc35a", safe_colour: "f0e442" },
-  { code: 6, name: "built", colour: "c4281b", safe_colour: "b3261e" },
-  { code: 7, name: "bare", colour: "a59b8f", safe_colour: "8c8c8c" },
-  { code: 8, name: "snow and ice", colour: "b39fe1", safe_colour: "e8e6f2" },
+  { code: 0, name: strings.baselines.covers[0], colour: "419bdf", safe_colour: "0072b2" },
+  { code: 1, name: strings.baselines.covers[1], colour: "397d49", safe_colour: "00543c" },
+  { code: 2, name: strings.baselines.covers[2], colour: "88b053", safe_colour: "6fbf97" },
+  { code: 3, name: strings.baselines.covers[3], colour: "7a87c6", safe_colour: "a98fc9" },
+  { code: 4, name: strings.baselines.covers[4], colour: "e49635", safe_colour: "e69f00" },
+  { code: 5, name: strings.baselines.covers[5], colour: "dfc35a", safe_colour: "f0e442" },
+  { code: 6, name: strings.baselines.covers[6], colour: "c4281b", safe_colour: "b3261e" },
+  { code: 7, name: strings.baselines.covers[7], colour: "a59b8f", safe_colour: "8c8c8c" },
+  { code: 8, name: strings.baselines.covers[8], colour: "b39fe1", safe_colour: "e8e6f2" },
 ];
 
 export type PaletteName = "official" | "safe";

@@ -1,7 +1,7 @@
 /** What a raster that is drawn in the browser shows. */
 export type Drawn =
   | { readonly kind: "classes"; readonly href: string; readonly palette: Uint32Array }
-  | { readonly kind: "change"; readonly href: string; readonly other: string; readonly colour: number };
+  | { readonly kind: "change"; readonly href: string; readonly other: string; readonly colour: number; readonly meaning: Uint8Array };
 
 const drawn = new Map<string, Drawn>();
 

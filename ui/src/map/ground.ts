@@ -7,15 +7,16 @@ export type Ground = "outlines" | "tiles";
 
 export const useGround = create<{ readonly ground: Ground }>()(() => ({ ground: "tiles" }));
 
-const ID = "ground";
+/** Its source and layer: a picture, which may be reduced. */
+export const GROUND = "ground";
 
 /** Lays raster tiles under the baselines. Returns what takes them away again. */
 export function layGround(map: MapLibre, template: string): () => void {
   const tiles = [new URL(template, document.baseURI).href.replaceAll("%7B", "{").replaceAll("%7D", "}")];
-  map.addSource(ID, { type: "raster", tiles, tileSize: 256, maxzoom: 19 });
-  map.addLayer({ id: ID, type: "raster", source: ID, paint: { "raster-fade-duration": 0 } }, SLOTS.ground);
+  map.addSource(GROUND, { type: "raster", tiles, tileSize: 256, maxzoom: 19 });
+  map.addLayer({ id: GROUND, type: "raster", source: GROUND, paint: { "raster-fade-duration": 0 } }, SLOTS.ground);
   return () => {
-    if (map.getLayer(ID)) map.removeLayer(ID);
-    if (map.getSource(ID)) map.removeSource(ID);
+    if (map.getLayer(GROUND)) map.removeLayer(GROUND);
+    if (map.getSource(GROUND)) map.removeSource(GROUND);
   };
 }

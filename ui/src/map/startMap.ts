@@ -3,6 +3,7 @@ import { useTheme } from "@/theme/theme";
 import { useView } from "@/view/store";
 import { createMap } from "./createMap";
 import { followGraticule } from "./graticule";
+import { clickByKey } from "./keyboard";
 import { addOutlines } from "./outlines";
 
 /** Puts a map into a frame, and tells when its style is there. Returns what ends it. Throws where WebGL is missing. */
@@ -14,6 +15,7 @@ export function startMap(frame: HTMLElement, ready: (map: MapLibre) => void): ()
     followGraticule(map);
     whenIdle(() => void addOutlines(map, leaving.signal).catch(() => undefined));
   });
+  clickByKey(map, leaving.signal);
   map.on("moveend", () => rememberCamera(map));
   window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });
   if (import.meta.env.MODE !== "production" || location.hostname === "127.0.0.1") Object.assign(window, { geocropMap: map });

@@ -1,12 +1,15 @@
 import type { Bounds } from "./lattice";
 import type { Rings } from "./inside";
 
-/** What the raster worker can be asked for. `palette` holds 256 colours as little-endian RGBA words. */
+/**
+ * What the raster worker can be asked for. `palette` holds 256 colours as little-endian RGBA words; `meaning` the values of
+ * the first raster that mean what the 256 values of the other one do.
+ */
 export type Question =
   | { readonly kind: "open"; readonly href: string }
   | { readonly kind: "tile"; readonly href: string; readonly z: number; readonly x: number; readonly y: number; readonly palette: Uint32Array }
   | { readonly kind: "frame"; readonly href: string; readonly canvas: OffscreenCanvas; readonly lon: number; readonly lat: number; readonly zoom: number; readonly ratio: number; readonly palette: Uint32Array }
-  | { readonly kind: "change-tile"; readonly href: string; readonly other: string; readonly z: number; readonly x: number; readonly y: number; readonly colour: number }
+  | { readonly kind: "change-tile"; readonly href: string; readonly other: string; readonly z: number; readonly x: number; readonly y: number; readonly colour: number; readonly meaning: Uint8Array }
   | { readonly kind: "value"; readonly href: string; readonly lon: number; readonly lat: number }
   | { readonly kind: "counts"; readonly href: string; readonly bounds: Bounds; readonly rings?: Rings }
   | { readonly kind: "matrix"; readonly href: string; readonly other: string; readonly bounds: Bounds };

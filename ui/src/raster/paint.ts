@@ -22,11 +22,11 @@ function picture(values: Uint8Array, palette: Uint32Array, width: number, height
   return new ImageData(new Uint8ClampedArray(words.buffer), width, height);
 }
 
-/** Values that are 1 where two rasters differ, 0 elsewhere, and 0 where either has none. */
-export function differences(first: Uint8Array, second: Uint8Array, nodata: readonly [number, number]): Uint8Array {
+/** Values that are 1 where two rasters differ in what they mean, 0 elsewhere, and 0 where either has none. */
+export function differences(first: Uint8Array, second: Uint8Array, nodata: readonly [number, number], meaning: Uint8Array): Uint8Array {
   const differs = (value: number, i: number) => {
     const other = second[i] as number;
-    return value !== nodata[0] && other !== nodata[1] && value !== other ? 1 : 0;
+    return value !== nodata[0] && other !== nodata[1] && value !== meaning[other] ? 1 : 0;
   };
   return first.map(differs);
 }

@@ -43,7 +43,7 @@ async function changeTile(question: Extract<Question, { kind: "change-tile" }>):
   const [ours, theirs] = await Promise.all([sample(first, lattice), sample(second, lattice)]);
   const palette = new Uint32Array(256);
   palette[1] = question.colour;
-  return paint(differences(ours, theirs, [first.nodata, second.nodata]), palette, TILE);
+  return paint(differences(ours, theirs, [first.nodata, second.nodata], question.meaning), palette, TILE);
 }
 
 async function countIn(cog: Cog, bounds: Bounds, rings: Rings | undefined): Promise<Counts> {

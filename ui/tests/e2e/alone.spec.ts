@@ -1,5 +1,6 @@
 import type { Page, Route } from "@playwright/test";
-import { expect, expectAccessible, paste, SHOTS, test } from "./page";
+import { differing, expect, expectAccessible, MIDDLE, middleColours, paste, shareOfColour, SHOTS, test } from "./page";
+import { firstPixel } from "../../bench/paint.mjs";
 
 const CORNERS = "31.02, -17.80\n31.10, -17.81\n31.11, -17.87\n31.04, -17.88";
 
@@ -7,28 +8,6 @@ async function open(page: Page, hash = ""): Promise<void> {
   await page.route("**/api/**", (route) => route.abort());
   await page.goto(`/${hash}`);
   await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
-}
-
-const MIDDLE = { x: 500, y: 200, width: 400, height: 300 };
-
-/** How many different colours a map's picture has in its middle. */
-async function middleColours(page: Page): Promise<number> {
-  return new Set(await wordsOf(page, await page.screenshot({ clip: MIDDLE }))).size;
-}
-
-/** Share of pixels that differ between two pictures of the same size. */
-async function differing(page: Page, one: Buffer, other: Buffer): Promise<number> {
-  const [first, second] = [await wordsOf(page, one), await wordsOf(page, other)];
-  return first.filter((word, i) => word !== second[i]).length / first.length;
-}
-
-async function wordsOf(page: Page, picture: Buffer): Promise<number[]> {
-  return page.evaluate(async (bytes) => {
-    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]));
-    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
-    context?.drawImage(bitmap, 0, 0);
-    return [...new Uint32Array(context?.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer ?? new ArrayBuffer(0))];
-  }, picture.toString("base64"));
 }
 
 for (const hash of ["#at=31.07,-17.84,12&year=2020", "#at=31.0712,-17.8434,12.4&year=2018&palette=safe", ""]) {
@@ -105,12 +84,97 @@ test("a rectangle is drawn with two clicks, undone and drawn again", async ({ pa
   await expect(page.getByText("Ready to be mapped")).toBeHidden();
 });
 
-test("a file that is dropped becomes the area", async ({ page }) => {
+/** The map takes clicks once its drawing code is there: it shows a crosshair then. */
+async function choose(page: Page, tool: string): Promise<void> {
+  await page.getByRole("button", { name: tool, exact: true }).click();
+  await expect(page.locator(".maplibregl-canvas")).toHaveCSS("cursor", "crosshair");
+}
+
+const size = (page: Page) => page.locator(".fact", { hasText: "Area" }).locator("dd");
+
+test("a circle is measured while it grows", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12");
+  await choose(page, "Circle");
+  await page.mouse.click(760, 380);
+  await page.mouse.move(800, 380, { steps: 4 });
+  const small = await size(page).innerText();
+  await page.mouse.move(860, 380, { steps: 4 });
+  await expect(size(page)).not.toHaveText(small);
+  await page.mouse.click(860, 380);
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+});
+
+test("a polygon is drawn corner by corner, ended by Enter, and a corner of it dragged", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12");
+  await choose(page, "Polygon");
+  for (const [x, y] of [[600, 250], [850, 260], [840, 480]] as const) await page.mouse.click(x, y, { delay: 60 });
+  await page.mouse.move(700, 470, { steps: 4 });
+  await expect(page.getByRole("main")).toContainText("Vertices");
+  await page.mouse.click(640, 470, { delay: 60 });
+  await page.locator(".maplibregl-canvas").press("Enter");
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+  const before = await size(page).innerText();
+  await page.getByRole("button", { name: "Edit shape" }).click();
+  await page.waitForTimeout(600);
+  await page.mouse.move(850, 260);
+  await page.mouse.down();
+  await page.mouse.move(900, 220, { steps: 6 });
+  await page.mouse.up();
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(size(page)).not.toHaveText(before);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(size(page)).toHaveText(before);
+});
+
+test("a file that is dropped anywhere becomes the area", async ({ page }) => {
   await open(page);
   const geometry = { type: "Polygon", coordinates: [[[31.02, -17.8], [31.1, -17.8], [31.1, -17.88], [31.02, -17.8]]] };
-  await page.locator("input[type=file]").setInputFiles({ name: "north farm.geojson", mimeType: "application/geo+json", buffer: Buffer.from(JSON.stringify(geometry)) });
+  const file = await page.evaluateHandle((text) => {
+    const held = new DataTransfer();
+    held.items.add(new File([text], "north farm.geojson"));
+    return held;
+  }, JSON.stringify(geometry));
+  await page.dispatchEvent("body", "dragover", { dataTransfer: file });
+  await expect(page.getByText("Drop it: this becomes the area")).toBeVisible();
+  await page.dispatchEvent("body", "drop", { dataTransfer: file });
   await expect(page.getByText("Ready to be mapped")).toBeVisible();
   await expect(page.getByLabel("Name")).toHaveValue("north farm");
+});
+
+test("without a pointer: to the map by Tab, about by arrows, a class by Enter, the view as the area", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2020");
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the map" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".maplibregl-canvas")).toBeFocused();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Land cover")).toContainText(/Here: (water|trees|grass|crops|shrub and scrub|built|bare)/);
+  await page.getByRole("button", { name: "This view" }).press("Enter");
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+});
+
+test("how it looks is chosen: dark, in safe colours, and so after a reload", async ({ page }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2020");
+  await page.getByRole("button", { name: "Appearance and colours" }).click();
+  await page.getByRole("button", { name: "Dark" }).click();
+  await page.getByRole("button", { name: "Colour-blind safe" }).click();
+  await page.screenshot({ path: `${SHOTS}/look-1280-dark.png`, animations: "disabled" });
+  await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(/palette=safe/);
+  await page.reload();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await expect.poll(() => shareOfColour(page, "e69f00")).toBeGreaterThan(0.1);
+});
+
+test("years play without a flash: whatever year is drawn, one is on the screen", async ({ page, browser }) => {
+  await open(page, "#at=31.07,-17.84,12&year=2019");
+  const { frames } = await firstPixel(browser, page, async () => {
+    await page.getByRole("button", { name: "Play the years" }).click();
+    await expect(page.locator('.tick[data-shown="true"]')).toContainText("2021");
+  }, false);
+  expect(frames.length).toBeGreaterThan(1);
+  expect(Math.min(...frames.map(({ share }) => share))).toBeGreaterThan(0.5);
 });
 
 for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
@@ -122,11 +186,11 @@ for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) 
       await paste(page, CORNERS);
       await expect(page.getByText("Ready to be mapped")).toBeVisible();
       await page.waitForTimeout(900);
-      await page.screenshot({ path: `${SHOTS}/area-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/area-${width}-${scheme}.png`, animations: "disabled" });
       await expectAccessible(page);
       await page.getByRole("button", { name: "New map" }).click();
       await expect(page.getByText("The server does not answer")).toBeVisible();
-      await page.screenshot({ path: `${SHOTS}/no-api-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/no-api-${width}-${scheme}.png`, animations: "disabled" });
     });
   }
 }

@@ -29,9 +29,39 @@ export async function pictures(page: Page, name: string): Promise<void> {
     for (const colorScheme of ["dark", "light"] as const) {
       await page.emulateMedia({ colorScheme });
       await page.waitForTimeout(400);
-      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png`, animations: "disabled" });
     }
   }
+}
+
+export const MIDDLE = { x: 500, y: 200, width: 400, height: 300 };
+
+/** How many different colours the map has in its middle. */
+export async function middleColours(page: Page): Promise<number> {
+  return new Set(await wordsOf(page, await page.screenshot({ clip: MIDDLE }))).size;
+}
+
+/** Share of the map's middle that has a colour of six hex digits. */
+export async function shareOfColour(page: Page, colour: string): Promise<number> {
+  const words = await wordsOf(page, await page.screenshot({ clip: MIDDLE }));
+  const [red = 0, green = 0, blue = 0] = [0, 2, 4].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+  const word = ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  return words.filter((one) => one === word).length / words.length;
+}
+
+/** Share of pixels that differ between two pictures of the same size. */
+export async function differing(page: Page, one: Buffer, other: Buffer): Promise<number> {
+  const [first, second] = [await wordsOf(page, one), await wordsOf(page, other)];
+  return first.filter((word, i) => word !== second[i]).length / first.length;
+}
+
+async function wordsOf(page: Page, picture: Buffer): Promise<number[]> {
+  return page.evaluate(async (bytes) => {
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]));
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+    context?.drawImage(bitmap, 0, 0);
+    return [...new Uint32Array(context?.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer ?? new ArrayBuffer(0))];
+  }, picture.toString("base64"));
 }
 
 /** Gives the page an area as pasted text. */

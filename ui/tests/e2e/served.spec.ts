@@ -1,5 +1,7 @@
 import type { Page } from "@playwright/test";
-import { expect, expectAccessible, paste, pictures, SHOTS, test, watchErrors } from "./page";
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { expect, expectAccessible, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
 
 /** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
 test.describe.configure({ mode: "serial" });
@@ -7,6 +9,8 @@ test.setTimeout(600_000);
 
 const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.895";
 const RUN_MS = 400_000;
+/** What marks pixels that two maps do not have in common. */
+const CHANGED = "b5179e";
 let made = "";
 
 async function order(page: Page, name: string, firstDay = ""): Promise<void> {
@@ -41,6 +45,10 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   watchErrors(second, errors);
   await second.goto(`/#job=${made}`);
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
+  await page.mouse.click(757, 400);
+  await expect(page.getByText(/^Tile r\d+c\d+: /)).toBeVisible();
+  await page.getByText(/^Log of tile r\d+c\d+$/).click();
+  await expect(page.getByRole("list", { name: "Log" }).getByRole("listitem").first()).not.toHaveText("Nothing logged yet.", { timeout: RUN_MS });
   await pictures(page, "watching");
   await published(page);
   await published(second);
@@ -60,7 +68,7 @@ test("the address of a job alone opens its map, with everything that is known of
   await page.waitForTimeout(1500);
   await page.getByTestId("map").click({ position: { x: 720, y: 420 } });
   await expect(page.getByRole("region", { name: "At this point" })).toContainText("confidence");
-  await page.screenshot({ path: `${SHOTS}/result-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/result-1280-light.png`, animations: "disabled" });
   await expectAccessible(page);
 });
 
@@ -70,12 +78,12 @@ test("layers, opacity, palette and swipe are in the address, and there again aft
   for (const layer of ["Confidence", "Disagreement"]) {
     await page.getByRole("combobox", { name: "Layer" }).selectOption({ label: layer });
     await page.waitForTimeout(2000);
-    await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png` });
+    await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png`, animations: "disabled" });
   }
   await page.getByRole("button", { name: "Swipe" }).click();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
   await page.waitForTimeout(3000);
-  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png`, animations: "disabled" });
   await expect(page).toHaveURL(/layer=disagreement.*swipe=on/);
   await page.reload();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
@@ -93,6 +101,7 @@ test("the map, its provenance and a layer for QGIS can be had", async ({ page })
   expect((await page.request.get(cog ?? "", { headers: { range: "bytes=0-3" } })).status()).toBe(206);
   const [file] = await Promise.all([page.waitForEvent("download"), downloads.getByRole("button", { name: "Open in QGIS" }).click()]);
   expect(file.suggestedFilename()).toBe(`${made}.qlr`);
+  expect(await readFile(await file.path(), "utf-8")).toContain("<authid>EPSG:32736</authid>");
 });
 
 test("a read-only link shows the map to others, who can change nothing", async ({ page, browser }) => {
@@ -129,19 +138,32 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
   await published(page);
   await page.getByRole("combobox", { name: "Compare with this" }).selectOption({ index: 1 });
   const compare = page.getByRole("region", { name: "Compare", exact: true });
-  await expect(compare).toContainText("unchanged in view");
+  await expect(compare).toContainText("% unchanged");
   await compare.getByText("Change matrix").click();
   await expect(compare.getByRole("rowheader").first()).toBeVisible();
   await compare.scrollIntoViewIfNeeded();
-  await page.waitForTimeout(4000);
-  await page.screenshot({ path: `${SHOTS}/compare-1280-light.png` });
+  await expect.poll(() => shareOfColour(page, CHANGED)).toBeGreaterThan(0);
+  await page.screenshot({ path: `${SHOTS}/compare-1280-light.png`, animations: "disabled" });
+  await page.getByRole("combobox", { name: "Compare with this" }).selectOption("");
+  await expect.poll(() => shareOfColour(page, CHANGED)).toBe(0);
+});
+
+test("once a map is assessed, its legend has areas with their intervals", async ({ page }) => {
+  const [data = "../.task/ui-data", python = "../.venv/bin/python"] = [process.env["UI_DATA"], process.env["UI_PYTHON"]];
+  execFileSync(python, ["tests/assess.py", data, new URL(test.info().project.use.baseURL ?? "").port, made], { stdio: "pipe" });
+  await page.goto(`/#job=${made}`);
+  await published(page);
+  const areas = page.getByRole("region", { name: "Areas" });
+  await expect(areas).toContainText("Estimated (95 % interval)");
+  await expect(areas.getByRole("cell", { name: /^[\d,]+ \([\d,]+–[\d,]+\)$/ }).first()).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/assessed-1280-light.png`, animations: "disabled" });
 });
 
 test("the history shows maps as pictures", async ({ page }) => {
   await page.goto("/#panel=maps");
   const row = page.getByRole("button", { name: "Open Dam side", exact: true });
   await expect(row.locator("img.thumbnail")).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/history-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/history-1280-light.png`, animations: "disabled" });
   await row.click();
   await published(page);
 });
@@ -167,6 +189,15 @@ test("a KML file is read by the server", async ({ page }) => {
   await expect(page.getByText("Ready to be mapped")).toBeVisible();
 });
 
+for (const name of ["north.gpkg", "north.zip"]) {
+  test(`an area in ${name} is read by the server, from whatever plane it is in`, async ({ page }) => {
+    await page.goto("/#at=31.09,-17.84,12");
+    await page.locator("input[type=file]").setInputFiles(`${process.env["UI_DATA"] ?? "../.task/ui-data"}/files/${name}`);
+    await expect(page.getByText("Ready to be mapped")).toBeVisible();
+    await expect(page.getByText(/^70\d ha$/)).toBeVisible();
+  });
+}
+
 for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) {
   for (const scheme of ["light", "dark"] as const) {
     test(`a result looks right and has no violations at ${width} px, ${scheme}`, async ({ page }) => {
@@ -177,13 +208,13 @@ for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) 
       await expect(page.getByRole("region", { name: "Against the baseline years" })).toContainText("crops");
       await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
       await page.waitForTimeout(1500);
-      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/result-${width}-${scheme}.png`, animations: "disabled" });
       await page.getByRole("region", { name: "Against the baseline years" }).scrollIntoViewIfNeeded();
-      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png`, animations: "disabled" });
       await expectAccessible(page);
       await page.getByRole("button", { name: "All maps" }).click();
       await expect(page.locator("img.thumbnail").first()).toBeVisible();
-      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png` });
+      await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png`, animations: "disabled" });
     });
   }
 }

@@ -1,4 +1,4 @@
-import { expect, expectAccessible, paste, SHOTS, test } from "./page";
+import { expect, expectAccessible, middleColours, paste, SHOTS, test } from "./page";
 
 /** Against a server whose users sign in with an identity provider. */
 test.setTimeout(300_000);
@@ -14,7 +14,7 @@ test("baselines and drawing need no account; signing in, losing the session and 
   await page.getByRole("button", { name: "Continue" }).click();
   await expect(page.getByText("Sign in to order maps")).toBeVisible();
   await expectAccessible(page);
-  await page.screenshot({ path: `${SHOTS}/signed-out-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/signed-out-1280-light.png`, animations: "disabled" });
 
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).first().click();
   await expect(page.getByRole("button", { name: "Account" })).toBeVisible();
@@ -25,7 +25,7 @@ test("baselines and drawing need no account; signing in, losing the session and 
   await context.clearCookies();
   await page.getByRole("button", { name: "Make the map" }).click();
   await expect(page.getByText("You are signed out")).toBeVisible();
-  await page.screenshot({ path: `${SHOTS}/session-over-1280-light.png` });
+  await page.screenshot({ path: `${SHOTS}/session-over-1280-light.png`, animations: "disabled" });
   await page.getByText("You are signed out").locator("..").getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("button", { name: "Account" })).toBeVisible();
   await page.getByRole("button", { name: "Area", exact: true }).click();
@@ -35,4 +35,17 @@ test("baselines and drawing need no account; signing in, losing the session and 
   await page.getByRole("button", { name: "Sign out" }).click();
   await expect(page.getByRole("main").getByRole("button", { name: "Sign in" })).toBeVisible();
   await expect(page.getByText(KEPT)).toBeVisible();
+});
+
+test("an operator's own basemap lies under everything, says whose it is, and can be left", async ({ page }) => {
+  await page.goto("/#at=31.07,-17.84,14&year=2022");
+  await expect(page.locator('.tick[data-shown="true"]')).toBeVisible();
+  await expect(page.getByRole("contentinfo").last()).toContainText("Any Maps Ltd");
+  await page.getByRole("button", { name: "Hide baseline" }).click();
+  await expect.poll(() => middleColours(page)).toBeGreaterThan(4);
+  await page.screenshot({ path: `${SHOTS}/basemap-1280-light.png`, animations: "disabled" });
+  await page.getByRole("button", { name: "Appearance and colours" }).click();
+  await page.getByRole("button", { name: "Outlines" }).click();
+  await expect.poll(() => middleColours(page)).toBeLessThan(4);
+  await expect(page.getByRole("contentinfo").last()).not.toContainText("Any Maps Ltd");
 });

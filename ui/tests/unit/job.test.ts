@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { changesOf } from "@/features/compare/changes";
+import { changesOf, meaningOf } from "@/features/compare/changes";
 import { parseLog } from "@/features/job/parseLog";
 
 describe("a log", () => {
@@ -13,6 +13,11 @@ describe("a log", () => {
 });
 
 describe("a comparison", () => {
+  it("goes by what classes are called, whatever their codes are", () => {
+    const meaning = meaningOf([{ code: 1, name: "maize" }, { code: 2, name: "forest" }], [{ code: 7, name: "maize" }, { code: 1, name: "wheat" }]);
+    expect([meaning[7], meaning[1], meaning[0]]).toEqual([1, 255, 255]);
+  });
+
   it("gives what changed by area, the largest first, and the share that stayed", () => {
     const classes = [{ code: 1, name: "maize" }, { code: 2, name: "forest" }].map((one) => ({ ...one, colour: "000000", safe_colour: "000000", hectares: 0, share: 0 }));
     const counts = new Uint32Array(65_536);

@@ -67,7 +67,7 @@ describe("planes", () => {
 
 describe("differences", () => {
   it("marks pixels that differ, not those that one of both lacks", () => {
-    const found = differences(Uint8Array.of(1, 2, 255, 3), Uint8Array.of(1, 4, 1, 0), [255, 0]);
+    const found = differences(Uint8Array.of(1, 2, 255, 3), Uint8Array.of(1, 4, 1, 0), [255, 0], Uint8Array.from({ length: 256 }, (_, i) => i));
     expect([...found]).toEqual([0, 1, 0, 0]);
   });
 });

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useEffectEvent, useState } from "react";
 import { chosenBaseline, type Baseline } from "@/baseline/catalog";
 import { useBaselines } from "@/baseline/store";
 import { IconButton } from "@/kit/IconButton";
@@ -14,7 +14,7 @@ export function YearDock() {
   const set = useView((view) => view.set);
   const [playing, setPlaying] = useState(false);
   const index = chosen ? baselines.indexOf(chosen) : 0;
-  usePlay(playing && painted === chosen?.year, () => set({ year: baselines[(index + 1) % baselines.length]?.year ?? null }));
+  usePlay(playing && painted === chosen?.year, index, () => set({ year: baselines[(index + 1) % baselines.length]?.year ?? null }));
   if (chosen === undefined || baselines.length === 0) return null;
   const partial = chosen.partialFrom === "" ? "" : `, ${strings.baselines.partial(day(chosen.partialFrom))}`;
   return (
@@ -59,10 +59,12 @@ function Tick({ baseline: { year, partialFrom }, chosen, painted, isWarm }: Tick
   );
 }
 
-function usePlay(running: boolean, next: () => void): void {
+/** Goes on a beat after each year is painted, however often the page is rendered meanwhile. */
+function usePlay(running: boolean, index: number, next: () => void): void {
+  const goOn = useEffectEvent(next);
   useEffect(() => {
     if (!running) return undefined;
-    const beat = setTimeout(next, BEAT_MS);
+    const beat = setTimeout(() => goOn(), BEAT_MS);
     return () => clearTimeout(beat);
-  });
+  }, [running, index]);
 }

@@ -19,6 +19,7 @@ export interface StackEvents {
 export class YearStack {
   #shown: string | null = null;
   #wanted: string | null = null;
+  #warm = "";
   #readable = new Map<string, boolean>();
 
   constructor(private readonly map: MapLibre, private readonly baselines: readonly Baseline[], private readonly events: StackEvents) {
@@ -79,7 +80,10 @@ export class YearStack {
 
   #tellWarm(): void {
     const warm = this.#layers().filter((id) => this.map.getLayoutProperty(id, "visibility") === "visible" && this.map.isSourceLoaded(id));
-    this.events.onWarm(new Set(warm.map(yearOf)));
+    const years = warm.map(yearOf).toSorted((a, b) => a - b);
+    if (years.join() === this.#warm) return;
+    this.#warm = years.join();
+    this.events.onWarm(new Set(years));
   }
 
   /** Adds the layer of a year; false when neither its file nor tiles of it can be had. */

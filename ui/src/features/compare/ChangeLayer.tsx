@@ -5,6 +5,7 @@ import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
 import { cogTiles } from "@/map/drawn";
 import { addRaster, removeRaster } from "@/map/raster";
+import { meaningOf } from "./changes";
 
 const ID = "change";
 const CHANGED = "b5179e";
@@ -20,7 +21,7 @@ export function ChangeLayer({ result, next }: Props) {
   useEffect(() => {
     const [href, other] = [result.layers["map"]?.href, next.layers["map"]?.href].map((one) => one && new URL(one, document.baseURI).href);
     if (map === null || !href || !other) return undefined;
-    const tiles = [cogTiles(`change-${result.job}-${next.job}`, { kind: "change", href, other, colour: wordOf(CHANGED) })];
+    const tiles = [cogTiles(`change-${result.job}-${next.job}`, { kind: "change", href, other, colour: wordOf(CHANGED), meaning: meaningOf(result.areas, next.areas) })];
     addRaster(map, ID, SLOTS.outlines, { tiles, opacity: 1 });
     return () => removeRaster(map, ID);
   }, [map, result, next]);

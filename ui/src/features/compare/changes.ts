@@ -35,3 +35,11 @@ export function changesOf({ counts, total }: Matrix, before: readonly Class[], a
   }
   return { same: same / known, changes: changes.toSorted((a, b) => b.hectares - a.hectares), cells };
 }
+
+/** For every code of the later map, that of the class of the same name in the earlier one; 255, no class, where there is none. */
+export function meaningOf(before: readonly Pick<Class, "code" | "name">[], after: readonly Pick<Class, "code" | "name">[]): Uint8Array {
+  const codes = new Map(before.map(({ code, name }) => [name, code]));
+  const meaning = new Uint8Array(256).fill(255);
+  for (const { code, name } of after) meaning[code] = codes.get(name) ?? 255;
+  return meaning;
+}

@@ -11,6 +11,7 @@ import { Actions } from "./Actions";
 import { JobHead } from "./JobHead";
 import { Log } from "./Log";
 import { Progress } from "./Progress";
+import { TileHere } from "./TileHere";
 
 /** A job: where it stands, and what can be done about it. */
 export function JobPanel() {
@@ -31,6 +32,7 @@ export function JobPanel() {
       <JobHead job={job} />
       {!connected && !isOver(job.phase) && <Note tone="warn">{strings.job.reconnecting}</Note>}
       {!isOver(job.phase) && <Progress job={job} />}
+      <TileHere />
       {job.error !== "" && <Note tone={job.phase === "partial" ? "warn" : "bad"}>{job.error}</Note>}
       {owner && signedIn && <Actions job={job} />}
       <Log job={job.id} live={!isOver(job.phase)} />

@@ -2,18 +2,17 @@ import { useEffect } from "react";
 import type { Schemas } from "@/api/client";
 import { useJob } from "@/job/store";
 import type { PaletteName } from "@/legend/dynamicWorld";
-import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
 import { cogTiles } from "@/map/drawn";
-import { addRaster, removeRaster, type Raster } from "@/map/raster";
+import type { Raster } from "@/map/raster";
 import { ask } from "@/raster/client";
 import { useView } from "@/view/store";
 import { paletteFor } from "./layers";
+import { fadeResult, removeResult, replaceResult } from "./shown";
 
-export const RESULT = "result";
 const CLASSES = new Set(["map", "generalised"]);
 
-/** The published map over the baseline, in the layer chosen. */
+/** The published map over the baseline, in the layer chosen; the layer before stays until all of the next one is there. */
 export function ResultLayer() {
   const map = useMap();
   const result = useJob((state) => state.result);
@@ -22,17 +21,16 @@ export function ResultLayer() {
     if (map === null || result === null) return undefined;
     const leaving = new AbortController();
     void sourceFor(result, layer, palette, leaving.signal).then((source) => {
-      if (!source || leaving.signal.aborted) return;
-      removeRaster(map, RESULT);
-      addRaster(map, RESULT, SLOTS.results, { ...source, opacity: useView.getState().opacity });
+      if (source && !leaving.signal.aborted) replaceResult(map, source, () => useView.getState().opacity, leaving.signal);
     });
-    return () => {
-      leaving.abort();
-      removeRaster(map, RESULT);
-    };
+    return () => leaving.abort();
   }, [map, result, layer, palette]);
   useEffect(() => {
-    if (map?.getLayer(RESULT)) map.setPaintProperty(RESULT, "raster-opacity", opacity);
+    if (map === null) return undefined;
+    return () => removeResult(map);
+  }, [map, result]);
+  useEffect(() => {
+    if (map !== null) fadeResult(map, opacity);
   }, [map, opacity]);
   return null;
 }

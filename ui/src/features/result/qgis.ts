@@ -22,6 +22,7 @@ export function qgisLayer(result: Schemas["ResultView"], name: string, palette: 
       <id>${id}</id>
       <datasource>${source}</datasource>
       <layername>${title}</layername>
+      <srs><spatialrefsys><authid>${escape(crsOf(result))}</authid></spatialrefsys></srs>
       <provider>gdal</provider>
       <pipe>
         <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor=""><colorPalette>${entries.join("")}</colorPalette></rasterrenderer>
@@ -30,6 +31,13 @@ export function qgisLayer(result: Schemas["ResultView"], name: string, palette: 
   </maplayers>
 </qlr>
 `;
+}
+
+/** QGIS 3.22 takes none from the file where the definition names none. */
+function crsOf({ item }: Schemas["ResultView"]): string {
+  const properties = item["properties"];
+  const code = typeof properties === "object" && properties !== null && "proj:code" in properties ? properties["proj:code"] : "";
+  return typeof code === "string" ? code : "";
 }
 
 function escape(text: string): string {
