@@ -11,12 +11,20 @@ import tempfile
 from pathlib import Path
 
 CACHE = Path("/opt/geocrop/numba")
+NEEDED = (
+    "import pathlib, sys\n"
+    "from steps import cli, contract\n"
+    "import importlib\n"
+    "for step in contract.STEPS: importlib.import_module('steps.commands.step_' + step.name.replace('-', '_'))\n"
+    "import steps.tile, steps.publish, steps.prepare, steps.forest, minio, rasterio, xarray, urllib3.contrib, csv\n"
+    "files = (getattr(module, '__file__', None) or '' for module in list(sys.modules.values()))\n"
+    "print('\\n'.join(file for file in files if file.endswith('.py')))"
+)
 
 with tempfile.TemporaryDirectory() as home:
     environment = os.environ | {"GEOCROP_HOME": home, "NUMBA_CACHE_DIR": str(CACHE), "PYTHONDONTWRITEBYTECODE": "1"}
-    script = str(Path(__file__).with_name("first_map.py"))
-    command = [sys.executable, "-P", script, home]  # -P: what is installed, not the sources beside the script
-    listed = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    subprocess.run([sys.executable, "-m", "steps.cli", "calibrate"], env=environment, check=True)
+    listed = subprocess.run([sys.executable, "-c", NEEDED], env=environment, check=True, capture_output=True, text=True)
 for file in listed.stdout.split():
     if file.startswith(sys.prefix):
         py_compile.compile(file, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, doraise=True)
