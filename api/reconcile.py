@@ -63,6 +63,8 @@ class Reconciler:
         self._leads = False
         self._seen: dict[str, Sighting] = {}
         self._synced = False
+        self._deleted: set[str] = set()
+        """Works of deleted jobs of which the engine has not said yet that they are gone."""
 
     async def run(self) -> None:
         """For ever; what fails is logged and tried again. Whoever led and ends lets another lead at once."""
@@ -179,6 +181,7 @@ class Reconciler:
         """The work first, then the objects, then the record: what is left undone is done in the next round."""
         await self._context.engine.remove(job.work)
         await asyncio.to_thread(self._erase_objects, job.id)
+        self._deleted.add(job.work)
         async with self._context.database.write() as connection:
             await orphan_objects(connection, job.id)
             await erase_job(connection, job.id)
@@ -227,8 +230,10 @@ class Reconciler:
             if isinstance(said, Synced):
                 self._seen = {name: seen for name, seen in self._seen.items() if name in said.names}
                 self._synced = True
+                self._deleted &= said.names
             elif said.gone:
                 self._seen[said.name] = said
+                self._deleted.discard(said.name)
             else:
                 self._seen[said.name] = said
                 await self._adopt(said)
@@ -242,7 +247,7 @@ class Reconciler:
             known = await find_work(connection, seen.name) or (
                 await find_job(connection, seen.job) if seen.job else None
             )
-            if known is not None:
+            if known is not None or seen.name in self._deleted:
                 return
             made = seen.created or now()
             job = JobRow(

@@ -194,6 +194,17 @@ async def test_two_replicas_do_not_double(server: ApiServer, tmp_path: Path) -> 
         assert (row.phase, row.seq) == (Phase.FAILED, 3)
 
 
+async def test_a_deleted_job_does_not_come_back(server: ApiServer) -> None:
+    """What the engine had said of its work before it was removed, and is heard after, makes no job of it."""
+    job = (await server.submit())["id"]
+    await server.settle()
+    (late,) = server.engine.seen.values()
+    assert (await server.client.delete(f"/api/v1/jobs/{job}")).status_code == 204
+    await server.reconciler.round()
+    await server.reconciler._adopt(late)
+    assert (await server.client.get("/api/v1/jobs")).json()["items"] == []
+
+
 async def test_a_work_deleted_behind_our_back(server: ApiServer) -> None:
     """Failed, with that reason; but where its map was published, it was only cleaned up."""
     lost, tidied = (await server.submit())["id"], (await server.submit())["id"]
