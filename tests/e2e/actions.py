@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.images import SHARED
 from tests.e2e.installation import Installation
+from tests.programs import SHARED
 from tests.s3_server import free_ports
 
 

@@ -13,14 +13,23 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("CLUSTER_FOLDER", ROOT.parent / "shared/cluster"))
+from tests.programs import ROOT, SHARED, unpacked
+
 PROGRAMS = Path(os.environ.get("CLUSTER_BIN", "/tmp/cluster/bin"))
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-BASE_PACKAGES = ("git", "libexpat1", "libgomp1", "nginx-light")
-"""With Python, all that our images need of Debian: one base serves them all."""
+WORKER_PACKAGES = ("libexpat1", "libgomp1")
+"""Beside Python, all that the worker's image needs of Debian; what is more would make it larger."""
+SERVICE_PACKAGES = (*WORKER_PACKAGES, "git", "nginx-light")
+"""The same of the others: one base serves them all."""
 _BUILD_HOST = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
 _USER = 65532
+
+
+def program(name: str) -> Path:
+    """A program that lies beside the project, unpacked."""
+    found = unpacked(name)
+    assert found, f"there is no {name} in {SHARED}"
+    return found
 
 
 def there() -> list[str]:
@@ -41,9 +50,8 @@ def digest(*inputs: str | Path) -> str:
     return sha.hexdigest()[:12]
 
 
-def base(*more: str) -> str:
+def base(*packages: str) -> str:
     """Debian's Python with packages; for buildah alone."""
-    packages = (*BASE_PACKAGES, *more)
     name = f"localhost/platform-base:{digest(*packages)}"
     if not _is_built(name):
         env = {"BASE_NAME": name}

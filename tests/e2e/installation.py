@@ -16,9 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.images import ROOT
 from tests.e2e.kube import Json, Kube, wait_for
 from tests.e2e.provisions import Provisions
+from tests.programs import ROOT
 
 DOMAIN = "e2e.test"
 LIVE = "portfolio.techarvest.co.zw"

@@ -7,9 +7,9 @@ from pathlib import Path
 from minio import Minio
 
 from steps.landscape import Landscape
-from tests.e2e.images import ROOT
 from tests.e2e.installation import Installation
 from tests.e2e.stage import upload
+from tests.programs import ROOT
 
 NOTEBOOK = ROOT / "docs/notebooks/train-and-register.ipynb"
 DATASETS = "geocrop-datasets"

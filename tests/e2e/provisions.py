@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e import images
-from tests.e2e.images import PROGRAMS, ROOT, SHARED
+from tests.e2e.images import PROGRAMS
 from tests.e2e.stage import worker_image
+from tests.programs import ROOT, SHARED
 
 PLACE = ROOT / "gitops/place/images/kustomization.yaml"
 ARGO_VERSION = "v4.1.2"
@@ -70,11 +71,11 @@ def version(name: str) -> str:
 def _made_images() -> dict[str, str]:
     if missing := [name for name in ("go", "node", "npm") if shutil.which(name) is None]:
         raise LookupError(f"the images cannot be made without {', '.join(missing)}")
-    base = images.base()
+    base = images.base(*images.SERVICE_PACKAGES)
     node = of_node(base)
     services = of_services(base)
     made = {"base": base, "nginx": base, "node": node, "python": services, "minio": services, "gitea": services}
-    made["postgis"] = images.bring(images.base("postgresql-15", "postgresql-15-postgis-3"))
+    made["postgis"] = images.bring(images.base(*images.SERVICE_PACKAGES, "postgresql-15", "postgresql-15-postgis-3"))
     for name, folders in _PACKAGE.items():
         made[f"geocrop-{name}"] = images.of_dockerfile(name, (*folders, *_EVERY), {"BASE_IMAGE": base})
     made["geocrop-web"] = images.of_dockerfile("web", ("ui",), {"BASE_IMAGE": base, "BUILD_IMAGE": node})
@@ -84,8 +85,7 @@ def _made_images() -> dict[str, str]:
 
 def of_services(base: str) -> str:
     """MinIO and Gitea beside Debian's Python."""
-    subprocess.run([str(SHARED / "unpack.sh"), "minio", "gitea"], check=True, stdout=subprocess.DEVNULL)
-    files = {name: PROGRAMS / name for name in ("minio", "gitea")}
+    files = {name: images.program(name) for name in ("minio", "gitea")}
     return images.bring(images.of_text("platform-services", _SERVICES.format(base=base), files))
 
 

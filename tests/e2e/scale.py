@@ -9,9 +9,9 @@ import time
 import uuid
 
 from tests.e2e.argo import submit
-from tests.e2e.images import SHARED
 from tests.e2e.kube import Json, Kube, kubectl_of
 from tests.e2e.stage import find_cluster
+from tests.programs import SHARED
 
 PARALLEL = 30
 

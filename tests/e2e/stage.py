@@ -19,8 +19,8 @@ import yaml
 from minio import Minio
 
 from tests.e2e import images
-from tests.e2e.images import ROOT, SHARED
 from tests.e2e.kube import PATIENCE, Json, Kube, kubectl_of, wait_for
+from tests.programs import ROOT, SHARED
 
 STATE = Path(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
 APPS = ROOT / "gitops/apps"
@@ -101,7 +101,7 @@ def worker_image(*, shared: bool) -> str:
         return given
     if not shared:
         raise LookupError("the cluster is not the shared one, and E2E_IMAGE names no worker image")
-    return images.of_dockerfile("worker", _WORKER_INPUTS, {"BASE_IMAGE": images.base()})
+    return images.of_dockerfile("worker", _WORKER_INPUTS, {"BASE_IMAGE": images.base(*images.WORKER_PACKAGES)})
 
 
 def s3_image(*, shared: bool) -> str:
@@ -110,8 +110,7 @@ def s3_image(*, shared: bool) -> str:
         return given
     name = "localhost/minio:1"
     if shared and name not in images.there():
-        subprocess.run([str(SHARED / "unpack.sh"), "minio"], check=True, stdout=subprocess.DEVNULL)
-        images.pack_program(name, images.PROGRAMS / "minio")
+        images.pack_program(name, images.program("minio"))
     return name
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from steps.baselines import import_baselines
 from steps.landscape import Landscape
 from steps.store import open_store
-from tests.e2e.images import ROOT
 from tests.e2e.installation import DOMAIN, Installation
 from tests.e2e.lab import DATASETS, keys_of, store
 from tests.e2e.visitor import Visitor
+from tests.programs import ROOT
 from tests.s3_server import S3Server
 
 RESULTS = "geocrop-results"

@@ -13,9 +13,9 @@ import yaml
 
 from tests.e2e.argo import map_parameters, published, submit
 from tests.e2e.farm import Farm
-from tests.e2e.images import SHARED
 from tests.e2e.kube import PATIENCE, Json, Kube, wait_for
 from tests.e2e.stage import APPS, Stage, node_address, yaml_image
+from tests.programs import SHARED
 from tests.s3_server import free_ports
 
 KINDS = Path(__file__).with_name("fixtures") / "workflow-kinds.yaml"

@@ -23,7 +23,7 @@ from minio.error import S3Error
 from steps.landscape import Landscape, make_landscape
 from tests.e2e.actions import Actions, actions
 from tests.e2e.elsewhere import elsewhere, name_target
-from tests.e2e.images import CERTIFICATES, ROOT, SHARED
+from tests.e2e.images import CERTIFICATES
 from tests.e2e.installation import DOMAIN, LIVE, Installation, live_page, source
 from tests.e2e.kube import Kube, kubectl_of, wait_for
 from tests.e2e.lab import NOTEBOOK, keys_of, put_dataset, run_notebook, save_work, store
@@ -32,6 +32,7 @@ from tests.e2e.stage import cluster as running_cluster
 from tests.e2e.steady import SteadyReader, ask
 from tests.e2e.story import RESULTS, missing, put_world, run_of, tell
 from tests.e2e.visitor import Visitor
+from tests.programs import ROOT, SHARED
 
 pytestmark = pytest.mark.enable_socket  # the ingress answers on an address of the cluster
 PAGE = f"app.portfolio.{DOMAIN}"
