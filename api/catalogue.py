@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from api.context import Context
-from api.hrefs import BASELINE_TILES
+from api.results import hrefs
 from api.schemas import BaselineView, CatalogView, ClassView, ModelView, TileJson
 from api.settings import pairs
 from steps.counterparts import safe_colours
@@ -81,14 +81,13 @@ def _model(answer: dict[str, Any]) -> ModelView:
 
 
 def _baseline(context: Context, one: Baseline) -> BaselineView:
-    root = context.settings.tiler_url.rstrip("/")
     return BaselineView(
         year=one.year,
         partial_from=one.partial_from,
         bounds=one.bounds,
         tilejson=TileJson(
             name=f"Dynamic World {one.year}",
-            tiles=[f"{root}/{BASELINE_TILES.replace('{year}', str(one.year))}"],
+            tiles=[hrefs(context).of_baseline_tiles(one.year)],
             bounds=one.bounds,
             attribution=ATTRIBUTION,
         ),

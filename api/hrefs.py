@@ -8,12 +8,13 @@ from typing import Any
 
 from api.clock import now
 from api.secrets import signature
+from api.settings import ApiSettings
 from steps import naming
 from steps.dynamic_world import Baseline
 from steps.s3 import presigned
 from steps.settings import Settings
 
-BASELINE_TILES = "baselines/{year}/tiles/WebMercatorQuad/{z}/{x}/{y}.png?tilesize=512"
+_BASELINE_TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png?tilesize=512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Hrefs:
     hours: float
     """How long an address holds, at most."""
     shared: Settings
+
+    @classmethod
+    def of(cls, settings: ApiSettings, shared: Settings, tiler_secret: str) -> "Hrefs":
+        """With the API's settings and the secret that it shares with TiTiler."""
+        return cls(
+            store_url=settings.store_url(shared.home),
+            tiler_url=settings.tiler_url,
+            tiler_secret=tiler_secret,
+            s3_public_url=settings.s3_public_url,
+            hours=settings.link_hours,
+            shared=shared,
+        )
 
     def expiry(self) -> dt.datetime:
         """Until when addresses made now hold."""
@@ -44,6 +57,10 @@ class Hrefs:
         """A path of TiTiler's."""
         return f"{self.tiler_url.rstrip('/')}/{path}"
 
+    def of_baseline_tiles(self, year: int | str) -> str:
+        """Tiles of a year of Dynamic World, for everybody."""
+        return self.of_tiler(f"baselines/{year}/{_BASELINE_TILES}")
+
     def signed(self, path: str, expires: dt.datetime) -> str:
         """The query that opens a path of TiTiler's until then; both values are safe in an address."""
         until = str(int(expires.timestamp()))
@@ -58,7 +75,7 @@ class Hrefs:
                 "partial_from": one.partial_from,
                 "bounds": one.bounds,
                 "cog": self.of_object(naming.baseline_key(one.year), expires),
-                "tiles": [self.of_tiler(BASELINE_TILES.replace("{year}", str(one.year)))],
+                "tiles": [self.of_baseline_tiles(one.year)],
             }
             for one in baselines
         ]

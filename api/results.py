@@ -83,15 +83,7 @@ def _capsule(context: Context, job: str, expires: dt.datetime) -> Download:
 
 def hrefs(context: Context) -> Hrefs:
     """Makes addresses."""
-    settings = context.settings
-    return Hrefs(
-        store_url=context.store_url,
-        tiler_url=settings.tiler_url,
-        tiler_secret=context.tiler_secret,
-        s3_public_url=settings.s3_public_url,
-        hours=settings.link_hours,
-        shared=context.shared,
-    )
+    return Hrefs.of(context.settings, context.shared, context.tiler_secret)
 
 
 def expiry(context: Context) -> dt.datetime:
@@ -117,12 +109,10 @@ def file_href(context: Context, key: str, expires: dt.datetime) -> str:
 def layer_tilejson(context: Context, item: Json, layer: str, expires: dt.datetime) -> TileJson:
     """Tiles of one layer, signed; the content is part of the address."""
     version = str(item["assets"][layer].get("file:checksum", ""))[-_VERSION_DIGITS:]
-    path = f"maps/{item['id']}/{layer}/{version}"
+    path, made = f"maps/{item['id']}/{layer}/{version}", hrefs(context)
     return TileJson(
         name=f"{item['id']} {layer}",
-        tiles=[
-            f"{context.settings.tiler_url.rstrip('/')}/{path}/{_TILES}?tilesize=512&{_signed(context, path, expires)}"
-        ],
+        tiles=[made.of_tiler(f"{path}/{_TILES}?tilesize=512&{made.signed(path, expires)}")],
         bounds=tuple(item["bbox"]),
         attribution=COPERNICUS,
     )
@@ -132,13 +122,8 @@ def thumbnail(context: Context, job: JobRow) -> str:
     """A small picture of a published map; empty where there is none. Nothing is read for it."""
     if job.phase not in {Phase.SUCCEEDED, Phase.PARTIAL}:
         return ""
-    path = f"maps/{job.id}/map/attempt-{job.attempt}"
-    signed = _signed(context, path, expiry(context))
-    return f"{context.settings.tiler_url.rstrip('/')}/{path}/preview.png?max_size={_THUMBNAIL_PX}&{signed}"
-
-
-def _signed(context: Context, path: str, expires: dt.datetime) -> str:
-    return hrefs(context).signed(path, expires)
+    path, made = f"maps/{job.id}/map/attempt-{job.attempt}", hrefs(context)
+    return made.of_tiler(f"{path}/preview.png?max_size={_THUMBNAIL_PX}&{made.signed(path, made.expiry())}")
 
 
 def _areas(properties: Json, assessment: Json | None) -> list[ClassArea]:

@@ -41,16 +41,8 @@ async def _serve(host: str, port: int) -> None:
     if not ours.tiler_secret:
         raise UsageError("GEOCROP_API_TILER_SECRET is empty", "set it to what the API has")
     os.environ.update(_GDAL | _s3(shared))
-    store_url = ours.store_url(shared.home)
-    hrefs = Hrefs(
-        store_url=store_url,
-        tiler_url=ours.tiler_url,
-        tiler_secret=ours.tiler_secret,
-        s3_public_url=ours.s3_public_url,
-        hours=ours.link_hours,
-        shared=shared,
-    )
-    app = make_tiler(open_store(store_url, shared), hrefs)
+    hrefs = Hrefs.of(ours, shared, ours.tiler_secret)
+    app = make_tiler(open_store(hrefs.store_url, shared), hrefs)
     server = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_access=False)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await server.serve()

@@ -1,10 +1,7 @@
 import { defineConfig } from "@playwright/test";
+import { args, executablePath } from "./tests/chromium";
 
 const address = process.env["CLUSTER_INGRESS"] ?? "127.0.0.1";
-const args = [
-  "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-  `--host-resolver-rules=MAP * ${address}`,
-];
 
 /** An installation on a cluster, whose ingress answers for every host; tests/e2e/test_installed.py of the project starts it. */
 export default defineConfig({
@@ -18,7 +15,7 @@ export default defineConfig({
   use: {
     baseURL: process.env["CLUSTER_PAGE"] ?? "",
     ignoreHTTPSErrors: true,
-    launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args },
+    launchOptions: { executablePath, args: [...args, `--host-resolver-rules=MAP * ${address}`] },
     viewport: { width: 1280, height: 800 },
     trace: "retain-on-failure",
   },

@@ -1,7 +1,6 @@
 import { defineConfig } from "@playwright/test";
+import { args, executablePath } from "./tests/chromium";
 
-const chromium = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"];
 const data = process.env["UI_DATA"] ?? "../.task/ui-data";
 const python = process.env["UI_PYTHON"] ?? "../.venv/bin/python";
 const port = Number(process.env["UI_PORT"] ?? 4170);
@@ -21,7 +20,7 @@ export default defineConfig({
   reporter: [["list"]],
   outputDir: "test-results/traces",
   use: {
-    launchOptions: { executablePath: chromium, args },
+    launchOptions: { executablePath, args },
     viewport: { width: 1280, height: 800 },
     colorScheme: "light",
     trace: "retain-on-failure",
