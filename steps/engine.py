@@ -19,10 +19,11 @@ import structlog
 from steps import naming
 from steps.errors import GeoCropError
 from steps.extras import Extras
-from steps.jobs import Workshop, carry_out, unfinished
+from steps.jobs import Workshop, make_map, unfinished
 from steps.local import crew_of
 from steps.log import configure
 from steps.model.job import Coverage, MapRequest, Phase, Plan
+from steps.outbox import home_outbox, send_notes
 from steps.prepare import load_points, make_plan, store_plan
 from steps.records import open_records
 from steps.registry import pinned
@@ -60,7 +61,7 @@ def do_work(work: LocalWork, settings: Settings) -> LocalOutcome:
     try:
         plan = _planned(work, shop)
         ids = unfinished(plan, store) if work.resume else None
-        coverage = carry_out(plan, shop, Extras(), ids)
+        coverage = make_map(plan, shop, Extras(), ids)
     except GeoCropError as error:
         _log.error("job.failed", job=work.job, error=str(error))
         return LocalOutcome(phase=Phase.FAILED, error=str(error))
@@ -110,6 +111,7 @@ def main() -> int:
         if ours and not (folder / OUTCOME_FILE).exists():
             work = msgspec.json.decode((folder / WORK_FILE).read_bytes(), type=LocalWork)
             write_outcome(folder, do_work(work, settings()))
+            send_notes(home_outbox(settings()), settings())  # nobody who waits for the map waits for the registry
     return 0
 
 

@@ -11,7 +11,7 @@ from steps.calibration import learn
 from steps.extras import Extras
 from steps.gate import failure
 from steps.local import Crew, run_tiles
-from steps.map_notes import tell_map
+from steps.map_notes import keep_map
 from steps.model.grid import TileId
 from steps.model.job import (
     SCENES_LEFT_OUT,
@@ -24,7 +24,7 @@ from steps.model.job import (
     TileMapped,
     TileOutcome,
 )
-from steps.outbox import home_outbox
+from steps.outbox import home_outbox, send_notes
 from steps.progress import Advance, stage
 from steps.publish import gate_job, mosaic_job, publish_job
 from steps.records import Records
@@ -48,6 +48,13 @@ class Workshop:
 
 
 def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] | None = None) -> Coverage:
+    """Make the map, and tell the registry of models."""
+    coverage = make_map(plan, shop, extras, ids)
+    send_notes(home_outbox(shop.settings), shop.settings)
+    return coverage
+
+
+def make_map(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] | None = None) -> Coverage:
     """Do the plan's tiles (or some of them), judge, and publish what passes. The job's record follows.
 
     A map that was published before is replaced only when the new one passes the gate.
@@ -68,7 +75,7 @@ def carry_out(plan: Plan, shop: Workshop, extras: Extras, ids: Sequence[TileId] 
     why = failure(plan.job, coverage, read_outcomes(plan, shop.store)).what if failed else ""
     _end(record, shop, coverage.phase, href=href, error=why)
     if href:
-        tell_map(plan, coverage, shop.store, home_outbox(shop.settings), shop.settings)
+        keep_map(plan, coverage, shop.store, home_outbox(shop.settings))
     return coverage
 
 

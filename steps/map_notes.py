@@ -14,7 +14,7 @@ from steps.errors import GeoCropError
 from steps.estimators import Assessment, metrics_of
 from steps.model.job import Coverage, ModelRef, Plan, TileMapped, TileOutcome
 from steps.model.registry import MapNote
-from steps.outbox import DRIFT, log_map, note_of
+from steps.outbox import DRIFT, keep_note, log_map, note_of
 from steps.settings import Settings
 from steps.store import Store
 from steps.work import read_outcomes
@@ -22,10 +22,10 @@ from steps.work import read_outcomes
 _log = structlog.get_logger()
 
 
-def tell_map(plan: Plan, coverage: Coverage, store: Store, outbox: Store, settings: Settings) -> None:
-    """Log a map that lies in a store, now or later."""
+def keep_map(plan: Plan, coverage: Coverage, store: Store, outbox: Store) -> None:
+    """Note a map that lies in a store; the note is to be sent."""
     try:
-        log_map(map_note(plan, coverage, store), outbox, settings)
+        keep_note(map_note(plan, coverage, store), outbox)
     except GeoCropError as error:
         _log.warning("map.not_logged", job=plan.job, error=str(error))
 

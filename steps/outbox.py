@@ -31,18 +31,27 @@ def home_outbox(settings: Settings) -> Store:
 
 
 def log_map(note: MapNote, outbox: Store, settings: Settings) -> None:
-    """Log a map, now or later. Never fails.
+    """Log a map, now or later. Never fails."""
+    keep_note(note, outbox)
+    send_notes(outbox, settings)
 
-    Where nothing was ever registered on this machine, a map by a bare folder makes no registry: it waits for one.
-    """
+
+def keep_note(note: MapNote, outbox: Store) -> None:
+    """To be sent by whoever sends next. Never fails."""
     note = msgspec.structs.replace(note, metrics=numbers(note.metrics), tags=texts(note.tags))
     try:
         outbox.put_bytes(naming.outbox_key(note.job, note.kind), msgspec.json.encode(note))
     except GeoCropError as error:
         _log.warning("map.not_logged", job=note.job, error=str(error))
-    else:
-        if not is_unmade(settings):
-            flush_outbox(settings, outbox)
+
+
+def send_notes(outbox: Store, settings: Settings) -> None:
+    """Send what waits, if it can be sent now. Never fails.
+
+    Where nothing was ever registered on this machine, a map by a bare folder makes no registry: it waits for one.
+    """
+    if not is_unmade(settings):
+        flush_outbox(settings, outbox)
 
 
 def flush_outbox(settings: Settings, outbox: Store | None = None) -> int:
