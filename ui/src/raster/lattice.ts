@@ -38,13 +38,20 @@ export function frameOf(lon: number, lat: number, zoom: number, width: number, h
   const coarser = Math.min(FINEST, Math.floor(zoom));
   const world = TILE_PX * 2 ** coarser;
   const scale = 2 ** (zoom - coarser);
-  const [west, north] = [((lon + 180) / 360) * world - width / scale / 2, shareOf(lat) * world - height / scale / 2];
+  const edge = (share: number, size: number) => (aligned(share * world * scale, size) - size / 2) / scale;
+  const [west, north] = [edge((lon + 180) / 360, width), edge(shareOf(lat), height)];
   const [first, upper] = [Math.floor(west), Math.floor(north)];
   const lattice = {
     lons: Float64Array.from({ length: Math.ceil(west + width / scale) - first }, (_, i) => ((first + i + 0.5) / world) * 360 - 180),
     lats: Float64Array.from({ length: Math.ceil(north + height / scale) - upper }, (_, j) => latitude((upper + j + 0.5) / world)),
   };
   return { lattice, scale, left: (first - west) * scale, top: (upper - north) * scale };
+}
+
+/** The middle of a frame at rest, in pixels of the world: the map puts rasters onto whole pixels. */
+function aligned(middle: number, size: number): number {
+  const shift = middle - Math.round(middle) + (size % 2) / 2;
+  return middle - (shift > 0.5 ? shift - 1 : shift);
 }
 
 /** Points of which each stands for the same area of ground: even in longitude and in the sine of latitude. */

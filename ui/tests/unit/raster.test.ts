@@ -31,6 +31,13 @@ describe("lattices", () => {
     expect(top + lattice.lats.length * scale).toBeGreaterThanOrEqual(800);
   });
 
+  it.each([[1280, 800], [1281, 801]])("puts the pixels of a frame of %i x %i onto whole ones of the screen, as the map does", (width, height) => {
+    const { lattice, scale, left, top } = frameOf(31.0719387, -17.8412915, 11.899, width, height);
+    const world = 512 * 2 ** 11 * scale;
+    const [x, y] = [(((lattice.lons[0] ?? 0) + 180) / 360) * world, shareOf(lattice.lats[0] ?? 0) * world];
+    for (const onScreen of [x - scale / 2 - left, y - scale / 2 - top]) expect(onScreen - Math.round(onScreen)).toBeCloseTo(0, 6);
+  });
+
   it("shows bounds whole, their edges at the frame's", () => {
     const [lon, lat, zoom] = cameraFor([30.99, -17.92, 31.15, -17.76], 800, 600);
     const { lats, lons } = frameOf(lon, lat, zoom, 800, 600).lattice;
