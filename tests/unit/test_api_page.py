@@ -1,5 +1,6 @@
 """The page's files as the API serves them."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from api.settings import ApiSettings
 from steps.settings import Settings
 
 pytestmark = pytest.mark.anyio
+NGINX = Path(__file__).parents[2] / "infra/images/web/nginx.conf"
 SCRIPT = "console.log('any');\n" * 200
 
 
@@ -45,3 +47,15 @@ async def test_scripts_are_sent_compressed(client):
     """To browsers that say that they can read it."""
     answer = await client.get("/assets/index-1a2b.js", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
+
+
+async def test_the_page_has_the_same_security_headers_from_a_web_server(client):
+    """Those of nginx in the image of the page, once start.sh has put the hosts of tiles and maps into them."""
+    answer = await client.get("/")
+    given = dict(re.findall(r'add_header (\S+) "?([^"]*?)"?(?: always)?;', NGINX.read_text(encoding="utf-8")))
+    policy = given["Content-Security-Policy"].replace("@hosts@", ApiSettings().tiler_url)
+    assert {part.strip() for part in policy.split(";")} == {
+        part.strip() for part in answer.headers["content-security-policy"].split(";")
+    }
+    for name in ("X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Permissions-Policy"):
+        assert given[name] == answer.headers[name]
