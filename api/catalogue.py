@@ -11,13 +11,13 @@ from api.context import Context
 from api.results import hrefs
 from api.schemas import BaselineView, CatalogView, ClassView, ModelView, TileJson
 from api.settings import pairs
+from steps import credit
 from steps.counterparts import safe_colours
 from steps.dynamic_world import Baseline, list_baselines
 from steps.legend import DYNAMIC_WORLD
 from steps.model.card import ClassDef, ModelCard
 from steps.model.registry import RegisteredModel
 
-ATTRIBUTION = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
 _KEEP_SECONDS = 10.0
 
 
@@ -87,9 +87,9 @@ def _baseline(context: Context, one: Baseline) -> BaselineView:
         bounds=one.bounds,
         tilejson=TileJson(
             name=f"Dynamic World {one.year}",
-            tiles=[hrefs(context).of_baseline_tiles(one.year)],
+            tiles=[hrefs(context).of_baseline_tiles(one.year, one.sha256)],
             bounds=one.bounds,
-            attribution=ATTRIBUTION,
+            attribution=credit.DYNAMIC_WORLD,
         ),
         classes=classes(DYNAMIC_WORLD),
     )

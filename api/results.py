@@ -15,11 +15,11 @@ from api.problems import ProblemError
 from api.schemas import ClassArea, Download, Json, ResultLayer, ResultView, TileJson
 from steps import naming
 from steps.counterparts import counterpart, safe_colours
+from steps.credit import COPERNICUS
 from steps.model.job import Phase
 from steps.store import MissingObject
 
 _THUMBNAIL_PX = 128
-COPERNICUS = "Contains modified Copernicus Sentinel data"
 _TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png"
 _VERSION_DIGITS = 16
 """Of a file's checksum, in the addresses of its tiles: the same address, the same bytes."""

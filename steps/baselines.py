@@ -1,6 +1,7 @@
 """Dynamic World baselines: exported GeoTIFFs become one COG per year, checked on the way."""
 
 import datetime as dt
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
-from steps import naming
+from steps import credit, naming
 from steps.cog import RasterSpec, cog_writer
 from steps.dynamic_world import Baseline, note_baseline
 from steps.errors import DataError, UsageError
@@ -66,7 +67,15 @@ def import_baselines(files: Sequence[str], store: Store, *, year: int | None = N
 def _noted(year: int, path: Path) -> Baseline:
     with rasterio.open(path) as source:
         bounds = transform_bounds(source.crs, 4326, *source.bounds)
-    return Baseline(year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Baseline(
+        year=year,
+        partial_from=PARTIAL_FROM.get(year, ""),
+        bounds=bounds,
+        bytes=path.stat().st_size,
+        sha256=sha256,
+    )
 
 
 def _by_year(files: Sequence[str], year: int | None) -> Mapping[int, list[_Export]]:
@@ -159,8 +168,13 @@ def _spec(year: int, exports: Sequence[_Export]) -> RasterSpec:
         height=max(round((top - one.top) / res) + one.height for one in exports),
         overviews="mode",
         classes=DYNAMIC_WORLD,
-        tags={"YEAR": str(year)} | ({"PARTIAL_FROM": PARTIAL_FROM[year]} if year in PARTIAL_FROM else {}),
+        tags=_tags(year),
     )
+
+
+def _tags(year: int) -> dict[str, str]:
+    partial = {"PARTIAL_FROM": PARTIAL_FROM[year]} if year in PARTIAL_FROM else {}
+    return {"YEAR": str(year), **partial, **credit.copyright_tag(credit.DYNAMIC_WORLD)}
 
 
 def _read(

@@ -9,6 +9,7 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from steps import credit
 from steps.areas import pixel_areas
 from steps.cog import RasterSpec, cog_writer
 from steps.counterparts import counterpart
@@ -86,6 +87,7 @@ def _spec(raster: DatasetReader) -> RasterSpec:
         height=raster.height,
         overviews="mode",
         classes=LAYER_CLASSES,
+        tags=credit.copyright_tag(credit.COPERNICUS, credit.DYNAMIC_WORLD),
     )
 
 

@@ -15,6 +15,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     bounds: tuple[float, float, float, float]
     """West, south, east, north in degrees."""
     bytes: int
+    sha256: str = ""
+    """Of the raster; part of its addresses, which then hold for good. Empty where it was not noted yet."""
 
 
 def list_baselines(store: Store) -> list[Baseline]:

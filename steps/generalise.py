@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from steps.cog import RasterSpec, cog_writer
+from steps.credit import COPERNICUS, copyright_tag
 from steps.kernels import patches as kernels
 from steps.model.card import NODATA_CLASS, ClassDef
 
@@ -39,6 +40,7 @@ def generalise(source: Path, target: Path, min_pixels: int, classes: Sequence[Cl
             height=raster.height,
             overviews="mode",
             classes=classes,
+            tags=copyright_tag(COPERNICUS),
         )
         with cog_writer(target, spec) as writer:
             for strip in _strips(raster, min_pixels):

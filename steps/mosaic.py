@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from steps import naming
 from steps.areas import ClassAreas, pixel_areas
 from steps.cog import CogWriter, RasterSpec, cog_writer
+from steps.credit import COPERNICUS, copyright_tag
 from steps.errors import DataError
 from steps.footprint import Footprint
 from steps.gate import left_out
@@ -268,7 +269,7 @@ def _specs(plan: Plan, footprint: Footprint, classes: tuple[ClassDef, ...]) -> d
 
     def spec(**changes: object) -> RasterSpec:
         place = {"epsg": plan.grid.epsg, "transform": window.transform, "width": window.width, "height": window.height}
-        return RasterSpec(**place, **changes)  # type: ignore[arg-type]
+        return RasterSpec(**place, tags=copyright_tag(COPERNICUS), **changes)  # type: ignore[arg-type]
 
     specs = {
         "map": spec(overviews="mode", classes=classes),

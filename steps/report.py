@@ -17,6 +17,7 @@ from typing import Any
 import shapely.geometry
 
 from steps import charts
+from steps.credit import COPERNICUS, DYNAMIC_WORLD
 from steps.markup import Content, Html, join, table, tag
 from steps.model.card import ClassDef
 from steps.model.grid import TileId
@@ -31,7 +32,7 @@ from steps.palette import (
     EXTRA_COLOUR,
     REASON_COLOURS,
 )
-from steps.stac import COPERNICUS, DYNAMIC_WORLD, MapFile, MapRaster
+from steps.stac import MapFile, MapRaster
 
 _REASONS = {
     Reason.MAPPED: "mapped",

@@ -17,6 +17,7 @@ import shapely
 from shapely.geometry import mapping, shape
 from shapely.geometry.polygon import orient
 
+from steps.credit import COPERNICUS, DYNAMIC_WORLD
 from steps.errors import CatalogError
 from steps.model.aoi import Aoi
 from steps.model.card import NODATA_CLASS, ClassDef
@@ -33,8 +34,6 @@ EXTENSIONS = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json"
     for name in ("projection/v2.0.0", "classification/v2.0.0", "raster/v1.1.0", "processing/v1.0.0", "file/v2.1.0")
 )
-COPERNICUS = "Contains modified Copernicus Sentinel data"
-DYNAMIC_WORLD = "Dynamic World V1, Google and World Resources Institute, CC BY 4.0"
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA_TYPES = {
     ".tif": _COG,
@@ -190,7 +189,7 @@ def _described(plan: Plan, facts: MapFacts) -> dict[str, Any]:
     return {
         "title": f"{plan.request.aoi.name}, {season}",
         "description": f"Land use by {plan.card.name}, {facts.coverage.share:.1%} of the area mapped. "
-        f"{COPERNICUS} {_years(plan)}.",
+        f"{COPERNICUS} {_years(plan)}.{_compared(facts)}",
         "datetime": None,
         "start_datetime": f"{season.start}T00:00:00Z",
         "end_datetime": f"{season.end}T23:59:59Z",
@@ -205,6 +204,10 @@ def _described(plan: Plan, facts: MapFacts) -> dict[str, Any]:
         "proj:shape": list(facts.raster.shape),
         "proj:transform": list(facts.raster.transform),
     }
+
+
+def _compared(facts: MapFacts) -> str:
+    return f" Compared with {DYNAMIC_WORLD}." if any(file.name == "disagreement" for file in facts.files) else ""
 
 
 def _years(plan: Plan) -> str:

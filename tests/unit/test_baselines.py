@@ -65,6 +65,7 @@ def test_a_baseline_is_a_cog_with_dynamic_worlds_colours(tmp_path: Path, store: 
         ]  # fmt: skip
         assert source.tags(1) == {f"CLASS_{entry.code}": entry.name for entry in DYNAMIC_WORLD}
         assert source.tags()["YEAR"] == "2019"
+        assert source.tags()["TIFFTAG_COPYRIGHT"].endswith("CC BY 4.0")
         assert "PARTIAL_FROM" not in source.tags()
 
 

@@ -146,6 +146,7 @@ def test_the_layer_is_a_cog_with_colours(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "layer.tif") as source:
         assert (source.nodata, tuple(source.transform)[:6]) == (255, PLACE)
         assert source.tags(1) == {"CLASS_0": "agrees", "CLASS_1": "disagrees"}
+        assert all(source_of in source.tags()["TIFFTAG_COPYRIGHT"] for source_of in ("Copernicus", "CC BY 4.0"))
 
 
 def test_a_baseline_that_cannot_be_read_is_named(tmp_path: Path) -> None:

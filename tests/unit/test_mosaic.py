@@ -20,6 +20,7 @@ import steps.mosaic
 from steps import naming
 from steps.aoi import aoi_shape
 from steps.areas import pixel_areas
+from steps.credit import COPERNICUS
 from steps.errors import DataError
 from steps.footprint import Footprint
 from steps.layers import pin_raster
@@ -217,6 +218,7 @@ def test_layers_say_what_they_are(tmp_path: Path) -> None:
     with rasterio.open(made.paths["map"]) as source:
         assert source.colormap(1)[7][:3] == (0x39, 0x7D, 0x49)
         assert source.tags(1)["CLASS_7"] == "forest"
+        assert source.tags()["TIFFTAG_COPYRIGHT"] == COPERNICUS
     with rasterio.open(made.paths["reason"]) as source:
         assert source.tags(1)["CLASS_4"] == "worker-lost"
     with rasterio.open(made.paths["probabilities"]) as source:

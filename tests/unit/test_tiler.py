@@ -67,7 +67,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     write_raster(folder / naming.baseline_key(2021), striped((0, 3)), LEGEND)
     (folder / naming.map_key(JOB, "broken.tif")).write_bytes(b"none")
     store = open_store(str(folder), Settings(home=folder))
-    note_baseline(store, Baseline(year=2021, bounds=(30.0, -18.0, 31.0, -17.0), bytes=1))
+    note_baseline(store, Baseline(year=2021, bounds=(30.0, -18.0, 31.0, -17.0), bytes=1, sha256="5e" * 32))
     return store
 
 
@@ -137,14 +137,17 @@ def test_a_picture_is_drawn_as_it_is(client: TestClient) -> None:
 
 
 def test_baselines_are_for_everybody(client: TestClient) -> None:
-    """No signature; the file's own colours; good for an hour."""
+    """No signature; the file's own colours; good for an hour, where no version is named."""
     answer = client.get("/baselines/2021/tiles/WebMercatorQuad/2/1/1.png")
     assert tuple(pixels(answer.content)[0]) == LEGEND[0]
     assert "max-age=3600" in answer.headers["cache-control"]
 
 
 def test_what_is_addressed_by_its_content_holds_for_ever(client: TestClient) -> None:
-    """Tiles of a map are immutable, errors are not kept."""
+    """Tiles of a map and of a version of a baseline are immutable, as is its raster; errors are not kept."""
+    (baseline,) = client.get("/baselines.json").json()["baselines"]
+    for url in (baseline["cog"], baseline["tiles"][0].format(z=2, x=1, y=1)):
+        assert client.get(url.removeprefix("https://tiles")).headers["cache-control"].endswith("31536000, immutable")
     assert client.get(tile("map")).headers["cache-control"] == "public, max-age=31536000, immutable"
     assert client.get(tile("map", job="none")).headers["cache-control"] == "no-store"
 
