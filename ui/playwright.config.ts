@@ -13,6 +13,7 @@ const at = (offset: number) => `http://127.0.0.1:${port + offset}`;
  */
 export default defineConfig({
   testDir: "tests/e2e",
+  globalSetup: "./tests/ready.ts",
   timeout: 90_000,
   expect: { timeout: 30_000 },
   workers: 1,
@@ -23,7 +24,7 @@ export default defineConfig({
     launchOptions: { executablePath, args },
     viewport: { width: 1280, height: 800 },
     colorScheme: "light",
-    trace: "retain-on-failure",
+    trace: { mode: "retain-on-failure", screenshots: false },
   },
   projects: [
     { name: "alone", testMatch: "alone.spec.ts", use: { baseURL: at(0) } },

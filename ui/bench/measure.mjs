@@ -1,8 +1,8 @@
 // The figures of docs/performance.md that are the page's: `./task ui-bench`. Medians of several rounds, on loopback.
 import { spawn } from "node:child_process";
-import { statSync } from "node:fs";
 import { chromium } from "@playwright/test";
 import { JOB, serveLive } from "./live.mjs";
+import { overlay } from "./overlay.mjs";
 import { firstPixel } from "./paint.mjs";
 
 const PORT = Number(process.env.UI_PORT ?? 4180);
@@ -28,7 +28,7 @@ const NOTE = () => {
 };
 
 /** Milliseconds until the baseline is seen, and until the map, which can be moved, has taken its place. */
-async function firstPaint(tab, load) {
+async function firstPaint(browser, tab, load) {
   let live = Number.NaN;
   const { at } = await firstPixel(browser, tab, async () => {
     await load();
@@ -50,35 +50,6 @@ async function switchYear(tab) {
     while (window.shownAt.length === before) await new Promise((done) => requestAnimationFrame(done));
     return window.shownAt.at(-1) - start;
   });
-}
-
-const ORDER = {
-  name: "Overlay", season: { start: "2021-10-01", end: "2022-09-30" }, catalog: "demo", collection: "", aoi_id: "",
-  aoi: { type: "Polygon", coordinates: [[[31.09, -17.84], [31.1, -17.84], [31.1, -17.83], [31.09, -17.83], [31.09, -17.84]]] },
-};
-
-/** Milliseconds from the last file of a map's publishing to its first frame over the baseline, in a page that watches. */
-async function overlay(browser) {
-  const post = async (path, body) => {
-    const headers = { "content-type": "application/json", "idempotency-key": `bench-${Date.now()}` };
-    const answer = await fetch(`${page}/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error(await answer.text());
-    return answer.json();
-  };
-  const [{ name, version }] = await (await fetch(`${page}/api/v1/models`)).json();
-  const { id: quote } = await post("quotes", { ...ORDER, model: `${name}/${version}` });
-  const { id } = await post("jobs", { quote });
-  const tab = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  await tab.goto(`${page}/#job=${id}`);
-  const seen = await tab.waitForFunction(() => {
-    const map = window.geocropMap;
-    const there = map?.getLayersOrder().some((layer) => layer.startsWith("result-") && map.getPaintProperty(layer, "raster-opacity") === 1);
-    return there ? performance.timeOrigin + performance.now() : false;
-  }, null, { timeout: 900_000, polling: "raf" });
-  const published = statSync(`${process.env.UI_DATA}/at-${PORT}/store/maps/${id}/item.json`).mtimeMs;
-  const at = await seen.jsonValue();
-  await tab.close();
-  return at - published;
 }
 
 /** Milliseconds of the main thread for one event of 500 tiles out of 10,000, what it does anyway taken off. */
@@ -124,29 +95,52 @@ async function startServer() {
   }
 }
 
+async function baselines(browser) {
+  const found = { cold: [], warm: [], live: [], change: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const tab = await context.newPage();
+    await tab.addInitScript(NOTE);
+    const cold = await firstPaint(browser, tab, () => tab.goto(`${page}/${VIEW}`));
+    found.cold.push(cold.at);
+    found.live.push(cold.live);
+    found.change.push(await switchYear(tab));
+    found.warm.push((await firstPaint(browser, tab, () => tab.reload())).at);
+    await context.close();
+  }
+  say("first paint of the baseline, nothing cached", found.cold);
+  say("first paint of the baseline, cached", found.warm);
+  say("  the map in its place, nothing cached", found.live);
+  say("another year, prefetched", found.change);
+}
+
+async function live(browser) {
+  const { task, script } = await liveTiles(browser);
+  say("main thread for 500 of 10,000 live tiles", [task]);
+  say("  of which scripts", [script]);
+}
+
+async function overlays(browser) {
+  const found = [];
+  for (let round = 0; round < Math.min(ROUNDS, 3); round++) found.push(await overlay(browser, page, `${process.env.UI_DATA}/at-${PORT}/store`, round));
+  say("from publishing to the map over the baseline", found);
+}
+
+function say(name, values) {
+  const ms = (value) => value.toFixed(value < 20 ? 1 : 0);
+  const all = values.length > 1 ? ` (${values.map(ms).join(", ")})` : "";
+  console.log(`${name.padEnd(58)} ${ms(median(values))} ms${all}`);
+}
+
+/** The parts, by the names that the command takes; without a name, all of them. */
+const PARTS = { baselines, live, overlay: overlays };
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !(name in PARTS));
+if (unknown !== undefined) throw new Error(`no part ${unknown}: ${Object.keys(PARTS).join(", ")}`);
+
 const server = await startServer();
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
-const found = { cold: [], warm: [], live: [], change: [] };
-for (let round = 0; round < ROUNDS; round++) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const tab = await context.newPage();
-  await tab.addInitScript(NOTE);
-  const cold = await firstPaint(tab, () => tab.goto(`${page}/${VIEW}`));
-  found.cold.push(cold.at);
-  found.live.push(cold.live);
-  found.change.push(await switchYear(tab));
-  found.warm.push((await firstPaint(tab, () => tab.reload())).at);
-  await context.close();
-}
-const say = (name, value) => console.log(`${name.padEnd(58)} ${value.toFixed(value < 20 ? 1 : 0)} ms`);
-say("first paint of the baseline, nothing cached", median(found.cold));
-say("first paint of the baseline, cached", median(found.warm));
-say("  the map in its place, nothing cached", median(found.live));
-say("another year, prefetched", median(found.change));
-const { task, script } = await liveTiles(browser);
-say("main thread for 500 of 10,000 live tiles", task);
-say("  of which scripts", script);
-say("from publishing to the map over the baseline", await overlay(browser));
+for (const [name, measure] of Object.entries(PARTS)) if (asked.length === 0 || asked.includes(name)) await measure(browser);
 await browser.close();
 server.kill("SIGTERM");
 process.exit(0);

@@ -1,7 +1,8 @@
 """`geocrop serve` over what make_data.py made, in a home of its own that ends with it.
 
 `serve.py FOLDER PORT` is at home in FOLDER/at-PORT as long as it runs, has TiTiler on PORT + 1, and nobody has
-to sign in; with `--sign-in` users do, their identity provider is on PORT + 2, and the basemap is an operator's.
+to sign in; with `--sign-in` users do, their identity provider is on PORT + 2, and the basemap is an operator's, whose
+tiles are on PORT + 3.
 """
 
 import os
@@ -18,7 +19,7 @@ def serve(folder: Path, port: int, *, sign_in: bool) -> int:
     try:
         os.environ["GEOCROP_HOME"] = str(home)
         if sign_in:
-            os.environ.update(_provided(port + 2) | _basemap(port + 1))
+            os.environ.update(_provided(port + 2) | _basemap(port + 3))
         from steps.cli import dispatch  # noqa: PLC0415 - settings are read from here on
 
         catalog = f"demo={folder / 'land/catalog.json'}"
@@ -27,10 +28,10 @@ def serve(folder: Path, port: int, *, sign_in: bool) -> int:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _basemap(tiler_port: int) -> dict[str, str]:
-    """Tiles of another host: a year of the baseline stands in for a picture of the ground."""
-    tiles = f"http://127.0.0.1:{tiler_port}/baselines/2016/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png"
-    return {"GEOCROP_API_BASEMAP_URL": tiles, "GEOCROP_API_BASEMAP_ATTRIBUTION": "Any Maps Ltd"}
+def _basemap(port: int) -> dict[str, str]:
+    from ground import start_ground  # noqa: PLC0415 - lies beside this file
+
+    return {"GEOCROP_API_BASEMAP_URL": start_ground(port), "GEOCROP_API_BASEMAP_ATTRIBUTION": "Any Maps Ltd"}
 
 
 def _provided(port: int) -> dict[str, str]:

@@ -31,7 +31,7 @@ api.use({
     return linked === request.url ? request : new Request(linked, request);
   },
   onResponse: ({ response }) => {
-    if (response.status === 401) useSession.setState({ over: true });
+    if (response.status === 401) useSession.setState(({ owner }) => ({ over: owner !== "" }));
   },
 });
 

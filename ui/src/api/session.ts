@@ -7,7 +7,7 @@ interface Session {
   readonly method: string;
   /** Where to sign in; empty where nobody has to. */
   readonly signIn: string;
-  /** Whether the server refused because nobody is signed in, or no longer. */
+  /** Whether the server refused who was signed in: no longer. */
   readonly over: boolean;
 }
 

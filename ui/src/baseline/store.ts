@@ -23,7 +23,6 @@ export const useBaselines = create<BaselineState>()((set) => ({
   failed: null,
   load: async () => {
     const before = useBaselines.getState().baselines;
-    if (before.length === 0) set({ status: "loading" });
     try {
       set({ baselines: await askBaselines(), status: "ready" });
     } catch {

@@ -6,8 +6,8 @@ export type Tile = Schemas["TileProperties"];
 
 export interface Follower {
   readonly onTiles: (event: Schemas["TilesEvent"]) => void;
-  /** Something else than tiles changed: ask for the job again. */
-  readonly onChange: () => void;
+  /** Something else than tiles changed: ask for the job again. The phase, where it is known. */
+  readonly onChange: (phase?: Schemas["Phase"]) => void;
   /** Tiles were laid out anew: ask for them again. */
   readonly onPlanned: () => void;
   readonly onConnected: (connected: boolean) => void;
@@ -32,7 +32,7 @@ export function followJob(job: string, after: number, follower: Follower): () =>
     };
     listen(source, "tiles", (data) => follower.onTiles(data as Schemas["TilesEvent"]));
     listen(source, "planned", follower.onPlanned);
-    listen(source, "phase", follower.onChange);
+    listen(source, "phase", (data) => follower.onChange((data as Schemas["PhaseEvent"]).phase));
   };
   const listen = (from: EventSource, name: string, act: (data: unknown) => void) => {
     from.addEventListener(name, (event: MessageEvent<string>) => {

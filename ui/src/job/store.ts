@@ -56,6 +56,7 @@ export function watchJob(id: string): () => void {
 
 class Watch {
   #stop: (() => void) | undefined;
+  #bringing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
 
@@ -89,7 +90,10 @@ class Watch {
         useJob.setState({ fresh, counts });
         this.#refreshSoon();
       },
-      onChange: () => void this.#refresh().catch((error: unknown) => this.#fail(error)),
+      onChange: (phase) => {
+        if (phase !== undefined && isPublished(phase)) void this.#bringResult().catch(() => undefined); // the map before its record
+        void this.#refresh().catch((error: unknown) => this.#fail(error));
+      },
       onPlanned: () => void this.#lay().then(() => this.#refresh()).catch((error: unknown) => this.#fail(error)),
       onConnected: (connected) => useJob.setState({ connected }),
     });
@@ -99,7 +103,7 @@ class Watch {
     const job = await fetchJob(this.id, this.signal);
     useJob.setState({ job, error: null, connected: true });
     if (isOver(job.phase)) this.stop();
-    if (isPublished(job.phase) && useJob.getState().result?.job !== this.id) await this.#fetchResult();
+    if (isPublished(job.phase) && useJob.getState().result?.job !== this.id) await this.#bringResult();
     return job;
   }
 
@@ -121,6 +125,11 @@ class Watch {
   async #bringArea(): Promise<void> {
     const area = await fetchArea(this.id, this.signal).catch(() => null);
     if (!this.signal.aborted) useJob.setState({ area });
+  }
+
+  #bringResult(): Promise<void> {
+    this.#bringing ??= this.#fetchResult().finally(() => (this.#bringing = undefined));
+    return this.#bringing;
   }
 
   async #fetchResult(): Promise<void> {

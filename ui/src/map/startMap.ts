@@ -15,6 +15,9 @@ export function startMap(frame: HTMLElement, ready: (map: MapLibre) => void): ()
     followGraticule(map);
     whenIdle(() => void addOutlines(map, leaving.signal).catch(() => undefined));
   });
+  map.on("error", (event) => {
+    if (!("sourceId" in event)) console.error(event.error); // what could not be had of a source, the browser has said
+  });
   clickByKey(map, leaving.signal);
   map.on("moveend", () => rememberCamera(map));
   window.addEventListener("online", () => refreshRasters(map), { signal: leaving.signal });

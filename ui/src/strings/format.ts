@@ -19,6 +19,11 @@ export function km2(value: number): string {
   return `${(value >= 100 ? whole : fine).format(value)} km²`;
 }
 
+/** Of a job: hectares, as farms are measured in, or km² where that is too many to read. */
+export function areaOf(squareKm: number): string {
+  return squareKm >= 100 ? km2(squareKm) : hectares(squareKm * 100);
+}
+
 export function percent(share: number): string {
   return share > 0 && share < 0.1 ? fineShares.format(share) : shares.format(share);
 }

@@ -1,4 +1,4 @@
-import type { Page } from "@playwright/test";
+import type { Locator, Page } from "@playwright/test";
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { expect, expectAccessible, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
@@ -30,6 +30,7 @@ async function submit(page: Page): Promise<string> {
   return /job=([^&]+)/.exec(page.url())?.[1] ?? "";
 }
 
+const drawn = (picture: Locator) => expect.poll(() => picture.evaluate((one: HTMLImageElement) => one.naturalWidth)).toBeGreaterThan(0);
 const published = (page: Page) => expect(page.getByText("Published", { exact: true })).toBeVisible({ timeout: RUN_MS });
 
 test("from an area to its map: quote, submit, tiles, result; a reload and a second tab lose nothing", async ({ page, context }) => {
@@ -45,11 +46,11 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   watchErrors(second, errors);
   await second.goto(`/#job=${made}`);
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
+  await pictures(page, "watching");
   await page.mouse.click(757, 400);
   await expect(page.getByText(/^Tile r\d+c\d+: /)).toBeVisible();
   await page.getByText(/^Log of tile r\d+c\d+$/).click();
   await expect(page.getByRole("list", { name: "Log" }).getByRole("listitem").first()).not.toHaveText("Nothing logged yet.", { timeout: RUN_MS });
-  await pictures(page, "watching");
   await published(page);
   await published(second);
   await expect(second.getByRole("region", { name: "Areas" })).toContainText("maize");
@@ -162,7 +163,7 @@ test("once a map is assessed, its legend has areas with their intervals", async 
 test("the history shows maps as pictures", async ({ page }) => {
   await page.goto("/#panel=maps");
   const row = page.getByRole("button", { name: "Open Dam side", exact: true });
-  await expect(row.locator("img.thumbnail")).toBeVisible();
+  await drawn(row.locator("img.thumbnail"));
   await page.screenshot({ path: `${SHOTS}/history-1280-light.png`, animations: "disabled" });
   await row.click();
   await published(page);
@@ -213,7 +214,7 @@ for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]] as const) 
       await page.screenshot({ path: `${SHOTS}/result-more-${width}-${scheme}.png`, animations: "disabled" });
       await expectAccessible(page);
       await page.getByRole("button", { name: "All maps" }).click();
-      await expect(page.locator("img.thumbnail").first()).toBeVisible();
+      await drawn(page.locator("img.thumbnail").first());
       await page.screenshot({ path: `${SHOTS}/history-${width}-${scheme}.png`, animations: "disabled" });
     });
   }

@@ -6,12 +6,17 @@ import { firstCamera } from "@/map/firstPicture";
 import { useView } from "@/view/store";
 import { YearStack } from "./yearStack";
 
+/** A server that starts, or is away for a moment, is asked again. */
+const AGAIN_MS = 4_000;
+
 /** Keeps the year asked for on the map. */
 export function BaselineLayers() {
   const map = useMap();
   const baselines = useBaselines((state) => state.baselines);
   const visible = useBaselines((state) => state.visible);
   const painted = useBaselines((state) => state.painted);
+  const failed = useBaselines((state) => state.failed);
+  const away = useBaselines((state) => state.status === "failed");
   const year = useView((view) => chosenBaseline(baselines, view.year)?.year);
   const palette = useView((view) => view.palette);
   const [stack, setStack] = useState<YearStack | null>(null);
@@ -36,6 +41,16 @@ export function BaselineLayers() {
   useEffect(() => {
     if (year !== undefined) void stack?.show(year, palette);
   }, [stack, year, palette]);
+  useEffect(() => {
+    if (!away) return undefined;
+    const timer = setInterval(() => void useBaselines.getState().load(), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [away]);
+  useEffect(() => {
+    if (failed === null || failed !== year) return undefined;
+    const timer = setInterval(() => void stack?.show(failed, palette), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [stack, failed, year, palette]);
   useEffect(() => stack?.setVisible(visible), [stack, visible, painted]);
   return null;
 }

@@ -13,7 +13,7 @@ export function BaselineNotices() {
     return <Note tone="plain"><strong>{strings.baselines.none}.</strong> {strings.baselines.noneHint}</Note>;
   }
   if (failed !== null && failed === (year ?? failed)) {
-    return <Note tone="bad" action={again}><strong>{failed}:</strong> {strings.baselines.failed}. {strings.baselines.failedHint}</Note>;
+    return <Note tone="bad"><strong>{failed}:</strong> {strings.baselines.failed}. {strings.baselines.failedHint}</Note>;
   }
   return null;
 }

@@ -33,12 +33,12 @@ export function Legend() {
           <ul>
             {classes.map((one) => <LegendRow key={one.code} entry={one} counts={counts} here={found === one} />)}
           </ul>
+          {counts && counts.unmapped > counts.mapped * 0.001 && counts.mapped > 0 && (
+            <p className="hint row"><span className="grow">{strings.baselines.unmapped}</span>{hectares(counts.unmapped)}</p>
+          )}
           <p className="hint" aria-live="polite">
             {here === undefined ? strings.baselines.hint : `${strings.baselines.at}: ${found?.name ?? strings.baselines.nothing}`}
           </p>
-          {counts && counts.unmapped > counts.mapped * 0.001 && counts.mapped > 0 && (
-            <p className="hint">{hectares(counts.unmapped)} {strings.baselines.unmapped}</p>
-          )}
           {baseline.partialFrom !== "" && <p className="hint">* {strings.baselines.partialLong(baseline.year, day(baseline.partialFrom))}</p>}
         </div>
       )}

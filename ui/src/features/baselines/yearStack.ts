@@ -1,4 +1,4 @@
-import type { Map as MapLibre, MapSourceDataEvent } from "maplibre-gl";
+import type { ErrorEvent, Map as MapLibre, MapSourceDataEvent } from "maplibre-gl";
 import type { Baseline } from "@/baseline/catalog";
 import { DYNAMIC_WORLD, inPalette, paletteOf, type PaletteName } from "@/legend/dynamicWorld";
 import { SLOTS } from "@/map/basemap";
@@ -20,13 +20,16 @@ export class YearStack {
   #shown: string | null = null;
   #wanted: string | null = null;
   #warm = "";
-  #readable = new Map<string, boolean>();
+  readonly #readable = new Set<string>();
+  /** Layers of which a tile could not be had. */
+  readonly #broken = new Set<string>();
 
   constructor(private readonly map: MapLibre, private readonly baselines: readonly Baseline[], private readonly events: StackEvents) {
     map.on("sourcedata", this.#onData);
+    map.on("error", this.#onError);
   }
 
-  /** Show a year in a palette, as soon as it is loaded. */
+  /** Show a year in a palette, as soon as it is loaded; called again, what could not be had is asked for again. */
   async show(year: number, palette: PaletteName): Promise<void> {
     const baseline = this.baselines.find((one) => one.year === year);
     if (baseline === undefined) return;
@@ -49,6 +52,7 @@ export class YearStack {
 
   remove(): void {
     this.map.off("sourcedata", this.#onData);
+    this.map.off("error", this.#onError);
     for (const id of this.#layers()) removeRaster(this.map, id);
   }
 
@@ -57,9 +61,21 @@ export class YearStack {
     else if (event.sourceId.startsWith(PREFIX)) this.#tellWarm();
   };
 
+  #onError = (event: ErrorEvent & { readonly sourceId?: string }) => {
+    const id = event.sourceId;
+    if (id === undefined || !id.startsWith(PREFIX)) return;
+    this.#broken.add(id);
+    if (id === this.#wanted) this.#swapWhenLoaded();
+  };
+
   #swapWhenLoaded(): void {
     const id = this.#wanted;
-    if (id === null || id === this.#shown || !this.map.getLayer(id) || !this.map.isSourceLoaded(id)) return;
+    if (id === null || id === this.#shown || !this.map.getLayer(id)) return;
+    if (this.#broken.has(id)) {
+      this.events.onFailed(yearOf(id));
+      return;
+    }
+    if (!this.map.isSourceLoaded(id)) return;
     this.map.setPaintProperty(id, "raster-opacity", 1);
     if (this.#shown !== null && this.map.getLayer(this.#shown)) this.map.setPaintProperty(this.#shown, "raster-opacity", 0);
     this.#shown = id;
@@ -91,6 +107,7 @@ export class YearStack {
     const id = layerId(baseline.year, palette);
     const readable = await this.#isReadable(baseline);
     if (!readable && baseline.tiles.length === 0) return false;
+    if (this.#broken.delete(id) && id !== this.#shown) removeRaster(this.map, id);
     if (this.map.getLayer(id)) return true;
     const tiles = readable && baseline.cog !== null ? [cogTiles(id, classes(baseline.cog, palette))] : baseline.tiles;
     addRaster(this.map, id, SLOTS.rasters, { tiles, bounds: baseline.bounds, opacity: 0 });
@@ -99,10 +116,9 @@ export class YearStack {
 
   async #isReadable({ cog }: Baseline): Promise<boolean> {
     if (cog === null) return false;
-    const known = this.#readable.get(cog);
-    if (known !== undefined) return known;
+    if (this.#readable.has(cog)) return true;
     const readable = await ask<"open">({ kind: "open", href: cog }).then(() => true, () => false);
-    if (readable) this.#readable.set(cog, true);
+    if (readable) this.#readable.add(cog);
     return readable;
   }
 

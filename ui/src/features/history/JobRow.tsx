@@ -1,5 +1,5 @@
 import type { Schemas } from "@/api/client";
-import { day, km2, strings } from "@/strings";
+import { areaOf, day, strings } from "@/strings";
 import { useView } from "@/view/store";
 import { Thumbnail } from "./Thumbnail";
 
@@ -12,7 +12,7 @@ export function JobRow({ job }: { readonly job: Schemas["JobView"] }) {
       <Thumbnail job={job} />
       <span className="grow">
         <strong className="clip" style={{ display: "block" }}>{name}</strong>
-        <span className="hint">{day(job.created)} · {km2(job.area_km2)}</span>
+        <span className="hint">{day(job.created)} · {areaOf(job.area_km2)}</span>
       </span>
       <span className="badge">{strings.job.phases[job.phase]}</span>
     </button>

@@ -5,7 +5,6 @@ import { followAgain, useJob } from "@/job/store";
 import { Icon } from "@/kit/Icon";
 import { Trouble } from "@/kit/Trouble";
 import { strings } from "@/strings";
-import { Share } from "./Share";
 
 type Job = Schemas["JobView"];
 
@@ -24,11 +23,10 @@ export function Actions({ job }: { readonly job: Job }) {
   const retry = () => run(answered(api.POST("/api/v1/jobs/{job}/retry", path)), followAgain);
   return (
     <>
-      <div className="row row-wrap">
+      {job.phase !== "succeeded" && <div className="row row-wrap">
         {!isOver(job.phase) && <button type="button" className="button button-bad" disabled={job.cancelling} onClick={cancel}>{job.cancelling ? strings.job.cancelling : strings.job.cancel}</button>}
-        {isOver(job.phase) && job.phase !== "succeeded" && <button type="button" className="button" onClick={retry}><Icon name="again" /> {(job.tiles?.failed ?? 0) > 0 ? strings.job.retry : strings.job.again}</button>}
-        <Share job={job.id} />
-      </div>
+        {isOver(job.phase) && <button type="button" className="button" onClick={retry}><Icon name="again" /> {(job.tiles?.failed ?? 0) > 0 ? strings.job.retry : strings.job.again}</button>}
+      </div>}
       {refused !== null && <Trouble error={refused} />}
     </>
   );

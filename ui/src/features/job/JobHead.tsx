@@ -1,5 +1,5 @@
 import type { Schemas } from "@/api/client";
-import { day, hectares, km2, strings } from "@/strings";
+import { areaOf, day, strings } from "@/strings";
 
 const TONES = { queued: "", running: "badge-warn", succeeded: "badge-good", partial: "badge-warn", failed: "badge-bad", cancelled: "" } as const;
 
@@ -14,7 +14,7 @@ export function JobHead({ job }: { readonly job: Schemas["JobView"] }) {
       <p className="hint">
         {job.season && `${day(job.season.start)} – ${day(job.season.end)}`}
         {job.model && ` · ${job.model.name} ${strings.order.version(job.model.version)}`}
-        {job.area_km2 > 0 && ` · ${job.area_km2 >= 100 ? km2(job.area_km2) : hectares(job.area_km2 * 100)}`}
+        {job.area_km2 > 0 && ` · ${areaOf(job.area_km2)}`}
       </p>
     </div>
   );

@@ -1,6 +1,6 @@
 import { useShallow } from "zustand/react/shallow";
 import { useSession } from "@/api/session";
-import { isOver } from "@/job/follow";
+import { isOver, isPublished } from "@/job/follow";
 import { useJob } from "@/job/store";
 import { Icon } from "@/kit/Icon";
 import { Note } from "@/kit/Note";
@@ -11,6 +11,7 @@ import { Actions } from "./Actions";
 import { JobHead } from "./JobHead";
 import { Log } from "./Log";
 import { Progress } from "./Progress";
+import { Share } from "./Share";
 import { TileHere } from "./TileHere";
 
 /** A job: where it stands, and what can be done about it. */
@@ -28,14 +29,14 @@ export function JobPanel() {
   }
   return (
     <div className="stack">
-      {owner ? <Back /> : <Note tone="plain">{strings.job.readOnly}</Note>}
+      {owner ? <div className="row row-wrap"><span className="grow"><Back /></span>{signedIn && <Share job={job.id} />}</div> : <Note tone="plain">{strings.job.readOnly}</Note>}
       <JobHead job={job} />
       {!connected && !isOver(job.phase) && <Note tone="warn">{strings.job.reconnecting}</Note>}
       {!isOver(job.phase) && <Progress job={job} />}
       <TileHere />
       {job.error !== "" && <Note tone={job.phase === "partial" ? "warn" : "bad"}>{job.error}</Note>}
       {owner && signedIn && <Actions job={job} />}
-      <Log job={job.id} live={!isOver(job.phase)} />
+      {!isPublished(job.phase) && <Log job={job.id} live={!isOver(job.phase)} />}
     </div>
   );
 }

@@ -1,3 +1,4 @@
 export { AreaOutline } from "./AreaOutline";
+export { Log } from "./Log";
 export { JobPanel } from "./JobPanel";
 export { TileLayer } from "./TileLayer";

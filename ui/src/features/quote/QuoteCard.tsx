@@ -33,22 +33,24 @@ export function QuoteCard({ order }: { readonly order: Order }) {
     }
   };
   return (
-    <section className="stack" aria-label={strings.order.quote}>
-      <dl className="facts">
-        <Fact name={strings.area.tiles}>{count(cost.tiles)}</Fact>
-        <Fact name={strings.order.time}>{duration(cost.seconds)}</Fact>
-        <Fact name={strings.order.reads}>{megabytes(cost.read_mb)}</Fact>
-        <Fact name={strings.order.stores}>{megabytes(cost.store_mb + cost.output_mb)}</Fact>
-      </dl>
-      <p className="hint">
-        {strings.order.tiles(cost.tiles, cost.stored)} · {strings.order.scenes(cost.scenes, cost.days.length)} · {strings.job.ahead(queue.jobs_ahead)}
-      </p>
+    <>
       <DaysChart days={cost.days} season={order.season} />
       {warnings.map((text) => <Note key={text} tone="warn">{text}</Note>)}
-      {refused !== null && <Trouble error={refused} />}
-      <button type="button" className="button button-primary" disabled={submitting} onClick={() => void submit()}>
-        {submitting ? strings.order.submitting : strings.order.submit}
-      </button>
-    </section>
+      <section className="panel-foot stack" aria-label={strings.order.quote}>
+        {refused !== null && <Trouble error={refused} />}
+        <dl className="facts">
+          <Fact name={strings.area.tiles}>{count(cost.tiles)}</Fact>
+          <Fact name={strings.order.time}>{duration(cost.seconds)}</Fact>
+          <Fact name={strings.order.reads}>{megabytes(cost.read_mb)}</Fact>
+          <Fact name={strings.order.stores}>{megabytes(cost.store_mb + cost.output_mb)}</Fact>
+        </dl>
+        <p className="hint">
+          {strings.order.scenes(cost.scenes, cost.days.length)}{cost.stored > 0 && ` · ${strings.order.stored(cost.stored)}`} · {strings.job.ahead(queue.jobs_ahead)}
+        </p>
+        <button type="button" className="button button-primary" disabled={submitting} onClick={() => void submit()}>
+          {submitting ? strings.order.submitting : strings.order.submit}
+        </button>
+      </section>
+    </>
   );
 }

@@ -9,6 +9,12 @@ export const DISAGREEMENT: readonly MapClass[] = [
   { code: 0, name: strings.result.agrees, colour: "cdd8cf" },
   { code: 1, name: strings.result.disagrees, colour: "b5179e" },
 ];
+/** What people call a layer. */
+export function layerName(layer: string): string {
+  const names: Readonly<Record<string, string>> = strings.result.names;
+  return names[layer] ?? layer;
+}
+
 const MOST_CONFIDENCE = 100;
 const MOST_CLEAR = 40;
 

@@ -4,6 +4,7 @@ import type { Baseline } from "@/baseline/catalog";
 import { useBaselines } from "@/baseline/store";
 import { useJob } from "@/job/store";
 import { ask } from "@/raster/client";
+import { useShown } from "./shown";
 
 /** Hectares by Dynamic World code in an area, of one year. */
 export interface YearAreas {
@@ -11,12 +12,13 @@ export interface YearAreas {
   readonly byCode: readonly number[];
 }
 
-/** What each baseline year says of a job's area; undefined until counted. Years that cannot be read are left out. */
+/** What each baseline year says of a job's area, counted once the map is shown; undefined until then. Years that cannot be read are left out. */
 export function useYears(job: string): readonly YearAreas[] | undefined {
   const baselines = useBaselines((state) => state.baselines);
   const readable = baselines.filter(({ cog }) => cog !== null);
   const area = useJob((state) => state.area);
-  const { data } = useFetched(area === null || readable.length === 0 ? null : `${job} ${readable.map(({ year }) => year).join()}`, async (signal) => {
+  const isTime = useShown((state) => state.shown);
+  const { data } = useFetched(!isTime || area === null || readable.length === 0 ? null : `${job} ${readable.map(({ year }) => year).join()}`, async (signal) => {
     if (area === null) return [];
     const years = await Promise.all(readable.map((one) => countYear(one, area, signal).catch(() => undefined)));
     return years.filter((one) => one !== undefined);
