@@ -57,9 +57,9 @@ class Hrefs:
         """A path of TiTiler's."""
         return f"{self.tiler_url.rstrip('/')}/{path}"
 
-    def of_baseline_tiles(self, year: int | str) -> str:
-        """Tiles of a year of Dynamic World, for everybody."""
-        return self.of_tiler(f"baselines/{year}/{_BASELINE_TILES}")
+    def of_baseline_tiles(self, baseline: Baseline) -> str:
+        """Tiles of a year of Dynamic World, for everybody; the content is part of the address."""
+        return self.of_tiler(f"baselines/{baseline.year}/{baseline.version}/{_BASELINE_TILES}")
 
     def signed(self, path: str, expires: dt.datetime) -> str:
         """The query that opens a path of TiTiler's until then; both values are safe in an address."""
@@ -75,7 +75,7 @@ class Hrefs:
                 "partial_from": one.partial_from,
                 "bounds": one.bounds,
                 "cog": self.of_object(naming.baseline_key(one.year), expires),
-                "tiles": [self.of_baseline_tiles(one.year)],
+                "tiles": [self.of_baseline_tiles(one)],
             }
             for one in baselines
         ]

@@ -1,6 +1,7 @@
 """Dynamic World baselines: exported GeoTIFFs become one COG per year, checked on the way."""
 
 import datetime as dt
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +67,11 @@ def import_baselines(files: Sequence[str], store: Store, *, year: int | None = N
 def _noted(year: int, path: Path) -> Baseline:
     with rasterio.open(path) as source:
         bounds = transform_bounds(source.crs, 4326, *source.bounds)
-    return Baseline(year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size)
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return Baseline(
+        year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size, sha256=sha256
+    )
 
 
 def _by_year(files: Sequence[str], year: int | None) -> Mapping[int, list[_Export]]:

@@ -29,7 +29,7 @@ def serve(folder: Path, port: int, *, sign_in: bool) -> int:
 
 def _basemap(tiler_port: int) -> dict[str, str]:
     """Tiles of another host: a year of the baseline stands in for a picture of the ground."""
-    tiles = f"http://127.0.0.1:{tiler_port}/baselines/2016/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png"
+    tiles = f"http://127.0.0.1:{tiler_port}/baselines/2016/any/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png"
     return {"GEOCROP_API_BASEMAP_URL": tiles, "GEOCROP_API_BASEMAP_ATTRIBUTION": "Any Maps Ltd"}
 
 

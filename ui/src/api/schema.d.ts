@@ -947,7 +947,6 @@ export interface components {
         Configuration: {
             /** @enum {string} */
             auth: "off" | "on";
-            baseline_tiles: string;
             basemap_attribution: string;
             basemap_url: string;
             catalogs: string[];
