@@ -1466,6 +1466,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1569,6 +1575,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1670,6 +1682,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1773,6 +1791,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1875,6 +1899,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1983,6 +2013,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2088,6 +2124,12 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2202,6 +2244,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2320,6 +2368,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2432,6 +2486,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2535,6 +2595,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2939,6 +3005,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3040,6 +3112,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3141,6 +3219,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3242,6 +3326,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3347,6 +3437,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3445,7 +3541,7 @@ export interface operations {
                 bbox?: string | null;
                 /** @description RFC 3339 time or interval */
                 datetime?: string | null;
-                /** @description Most items of a page */
+                /** @description Most items of a page; there are never more than 100 */
                 limit?: number;
                 /** @description From the link `next` */
                 token?: string | null;
@@ -3670,6 +3766,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3771,6 +3873,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3874,6 +3982,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3975,6 +4089,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4076,6 +4196,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4189,6 +4315,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4306,6 +4438,24 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4427,6 +4577,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4530,6 +4686,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4631,6 +4793,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4736,6 +4904,12 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4955,6 +5129,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5062,6 +5242,12 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5166,6 +5352,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5374,6 +5566,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5477,6 +5675,24 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5589,6 +5805,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5791,6 +6013,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5896,6 +6124,24 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6008,6 +6254,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6110,7 +6362,7 @@ export interface operations {
                 ids?: string | null;
                 /** @description GeoJSON geometry */
                 intersects?: string | null;
-                /** @description Most items of a page */
+                /** @description Most items of a page; there are never more than 100 */
                 limit?: number;
                 /** @description From the link `next` */
                 token?: string | null;
