@@ -24,6 +24,7 @@ from api.context import Context
 from api.limits import check_body
 from api.metrics import counted
 from api.problems import HANDLERS
+from api.quota import QUOTA, RATE
 from api.reconcile import Reconciler
 from api.routes import access, admin, aois, choices, health, jobs, quotes, stac
 from api.routes.page import list_page_baselines
@@ -85,6 +86,7 @@ def _api(settings: ApiSettings) -> Router:
             admin.router,
             *health.handlers,
         ],
+        response_headers=RATE,
     )
 
 
@@ -136,6 +138,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-CSRF-Token"],
+        expose_headers=["Location", "Retry-After", *(header.name for header in (*RATE, *QUOTA))],
         allow_credentials=True,
     )
 

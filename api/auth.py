@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 
 from api.clock import now
 from api.context import Context
-from api.database.access import find_key, find_link, find_session
+from api.database.access import find_link, find_session
 from api.principal import NOBODY, Principal
 from api.problems import ProblemError
 from api.secrets import KEY_PREFIX, digest_of, same, split_key
@@ -57,7 +57,7 @@ async def _credentials(request: AnyRequest, context: Context) -> Principal | Non
 
 async def _by_key(token: str, context: Context) -> Principal:
     parts = split_key(token)
-    row = await find_key(context.database, parts[0]) if parts else None
+    row = await context.keyring.find(context.database, parts[0]) if parts else None
     if parts is None or row is None or not same(row.hash, digest_of(parts[1])):
         raise ProblemError(401, "the API key does not hold", "ask for another", headers=_CHALLENGE)
     return Principal(owner=row.owner, scopes=frozenset(row.scopes.split()), method="key")

@@ -87,7 +87,7 @@ def _baseline(context: Context, one: Baseline) -> BaselineView:
         bounds=one.bounds,
         tilejson=TileJson(
             name=f"Dynamic World {one.year}",
-            tiles=[hrefs(context).of_baseline_tiles(one.year, one.sha256)],
+            tiles=[hrefs(context).of_baseline_tiles(one)],
             bounds=one.bounds,
             attribution=credit.DYNAMIC_WORLD,
         ),

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,19 @@ _CONVERSION_SECONDS = 30
 _CONVERSION_MB = 768
 
 
-async def convert_upload(data: bytes, name: str, *, max_vertices: int, max_km2: float) -> Any:
-    """The area in an uploaded vector file, by a process that ends with it. Raises a 422 for what it cannot be."""
+async def convert_upload(chunks: AsyncIterator[bytes], name: str, *, max_vertices: int, max_km2: float) -> Any:
+    """The area in an uploaded vector file, by a process that ends with it. Raises a 422 for what it cannot be.
+
+    The file goes to disk as it comes.
+    """
     suffix = Path(name).suffix.lower()[:12]
     with tempfile.TemporaryDirectory(prefix="geocrop-upload-") as folder:
         path = Path(folder) / f"upload{suffix if suffix.isascii() else ''}"
-        await asyncio.to_thread(path.write_bytes, data)
+        with path.open("wb") as file:
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+        if not path.stat().st_size:
+            raise ProblemError(400, "the file is empty", "send its bytes as the body")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "steps.convert", str(path), Path(name).stem[:80], str(max_vertices), str(max_km2)),
             stdin=asyncio.subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from api.database.driver import Database
 from api.database.sqlite import SqliteDatabase
 from api.engines.protocol import Engine
 from api.hub import Hub
+from api.keyring import Keyring
 from api.limits import Limiter
 from api.oidc import Oidc
 from api.secrets import new_secret
@@ -33,6 +34,7 @@ class Context:
     limiter: Limiter
     oidc: Oidc | None
     tiler_secret: str
+    keyring: Keyring = field(default_factory=Keyring)
     desk: Clerk = field(default_factory=Clerk)
     """Answers what is quick."""
     planner: Clerk = field(default_factory=lambda: Clerk(patience=600.0, idle_seconds=60.0))

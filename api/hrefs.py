@@ -14,8 +14,6 @@ from steps.dynamic_world import Baseline
 from steps.s3 import presigned
 from steps.settings import Settings
 
-_VERSION_DIGITS = 16
-"""Of a raster's checksum, in the addresses of its tiles: the same address, the same bytes."""
 _BASELINE_TILES = "tiles/WebMercatorQuad/{z}/{x}/{y}.png?tilesize=512"
 
 
@@ -48,20 +46,20 @@ class Hrefs:
         window = self.hours * 1800
         return dt.datetime.fromtimestamp((math.floor(now().timestamp() / window) + 2) * window, dt.UTC)
 
-    def of_object(self, key: str, expires: dt.datetime, version: str = "") -> str:
-        """Opens one object until then, for GET, HEAD and ranges; TiTiler lets a known version be kept for good."""
+    def of_object(self, key: str, expires: dt.datetime) -> str:
+        """Opens one object until then, for GET, HEAD and ranges."""
         if self.store_url.startswith("s3://"):
             holds = dt.timedelta(hours=self.hours)
             return presigned(self.store_url, key, self.shared, self.s3_public_url, holds, since=expires - holds)
-        return self.of_tiler(f"files/{key}?{self.signed(f'files/{key}', expires)}{_versioned(version)}")
+        return self.of_tiler(f"files/{key}?{self.signed(f'files/{key}', expires)}")
 
     def of_tiler(self, path: str) -> str:
         """A path of TiTiler's."""
         return f"{self.tiler_url.rstrip('/')}/{path}"
 
-    def of_baseline_tiles(self, year: int | str, version: str = "") -> str:
-        """Tiles of a year of Dynamic World, for everybody; with a version of its content they are kept for good."""
-        return self.of_tiler(f"baselines/{year}/{_BASELINE_TILES}{_versioned(version)}")
+    def of_baseline_tiles(self, baseline: Baseline) -> str:
+        """Tiles of a year of Dynamic World, for everybody; the content is part of the address."""
+        return self.of_tiler(f"baselines/{baseline.year}/{baseline.version}/{_BASELINE_TILES}")
 
     def signed(self, path: str, expires: dt.datetime) -> str:
         """The query that opens a path of TiTiler's until then; both values are safe in an address."""
@@ -76,12 +74,8 @@ class Hrefs:
                 "year": one.year,
                 "partial_from": one.partial_from,
                 "bounds": one.bounds,
-                "cog": self.of_object(naming.baseline_key(one.year), expires, one.sha256),
-                "tiles": [self.of_baseline_tiles(one.year, one.sha256)],
+                "cog": self.of_object(naming.baseline_key(one.year), expires),
+                "tiles": [self.of_baseline_tiles(one)],
             }
             for one in baselines
         ]
-
-
-def _versioned(version: str) -> str:
-    return f"&v={version[:_VERSION_DIGITS]}" if version else ""

@@ -11,7 +11,6 @@ from api.database.jobs import (
     JobFilter,
     JobRow,
     begin_attempt,
-    count_active,
     find_job,
     jobs_ahead,
     list_jobs,
@@ -19,9 +18,10 @@ from api.database.jobs import (
     want,
 )
 from api.database.tiles import TileRow, add_event, list_tiles, reset_tiles
-from api.orders import work_name
+from api.orders import use_of, work_name
 from api.principal import Principal
 from api.problems import ProblemError
+from api.quota import check_quota
 from api.results import thumbnail
 from api.schemas import JobPage, JobView, PhaseEvent
 from api.views import counts, job_view, queue_view
@@ -71,8 +71,7 @@ async def retry(context: Context, who: Principal, name: str) -> JobRow:
     unfinished = [tile.tile for tile in tiles if _is_unfinished(tile)]
     await asyncio.to_thread(_forget_notes, context, job, unfinished)
     async with context.database.write() as connection:
-        if await count_active(connection, job.owner) >= context.settings.max_active_jobs:
-            raise ProblemError(429, "too many jobs are queued or running", "wait for one to end, or cancel one")
+        await check_quota(connection, context.settings, job.owner, use_of(job))
         if not await begin_attempt(connection, job, work_name(job.id, job.attempt + 1), now()):
             raise ProblemError(409, f"job {job.id} was just started again", "look at it")
         await reset_tiles(connection, job.id, unfinished)

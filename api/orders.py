@@ -11,11 +11,12 @@ from api.clock import now
 from api.context import Context
 from api.database.aois import find_aoi
 from api.database.driver import TakenError
-from api.database.jobs import JobRow, active_km2, count_active, find_submission, insert_job, jobs_ahead
+from api.database.jobs import JobRow, Use, active_km2, find_submission, insert_job, jobs_ahead
 from api.database.records import QuoteRow, find_quote, insert_quote
 from api.database.tiles import add_event
 from api.principal import Principal
 from api.problems import ProblemError, not_found
+from api.quota import check_quota
 from api.schemas import Cost, JobOrder, MapOrder, ModelName, PhaseEvent, QuoteView, TileCounts
 from api.secrets import new_id
 from api.settings import pairs
@@ -147,23 +148,15 @@ async def _ordered(context: Context, who: Principal, order: JobOrder) -> Pinned:
 async def _keep(context: Context, job: JobRow, pinned: Pinned) -> None:
     """The intent, written down before anything else happens."""
     async with context.database.write() as connection:
-        active = await count_active(connection, job.owner)
-        if active >= context.settings.max_active_jobs:
-            raise ProblemError(
-                429,
-                f"{active} jobs are queued or running, {context.settings.max_active_jobs} are allowed",
-                "wait for one to end, or cancel one",
-                headers={"Retry-After": "60", **quota_headers(context, active)},
-            )
+        await check_quota(connection, context.settings, job.owner, use_of(job))
         await insert_job(connection, job, msgspec.json.encode(pinned).decode())
         event = PhaseEvent(phase=Phase.QUEUED, attempt=1, tiles=TileCounts())
         await add_event(connection, job.id, "phase", msgspec.json.encode(event), job.created)
 
 
-def quota_headers(context: Context, active: int) -> dict[str, str]:
-    """How many jobs an owner may still have at once."""
-    most = context.settings.max_active_jobs
-    return {"X-Quota-Jobs-Limit": str(most), "X-Quota-Jobs-Remaining": str(max(0, most - active))}
+def use_of(job: JobRow) -> Use:
+    """What a job takes of its owner's quota while it is active."""
+    return Use(jobs=1, tiles=job.ordered, km2=job.area_km2)
 
 
 def _new_job(who: Principal, pinned: Pinned, submission: str | None, fingerprint: str) -> JobRow:
@@ -184,6 +177,7 @@ def _new_job(who: Principal, pinned: Pinned, submission: str | None, fingerprint
         catalog=request.catalog.rpartition("/")[2] if "://" not in request.catalog else request.catalog,
         collection=request.collection,
         area_km2=pinned.area_km2,
+        ordered=pinned.tiles,
         west=west,
         south=south,
         east=east,
@@ -219,15 +213,14 @@ async def pin(context: Context, who: Principal, order: MapOrder) -> Pinned:
         "mask": _raster(rasters, options.mask),
         "layers": {layer: _raster(rasters, name) for layer, name in options.layers.items()},
         "baseline": _baseline(context, options.baseline_year),
-        "max_km2": allowed.max_aoi_km2,
+        "max_km2": min(allowed.max_aoi_km2, allowed.max_active_km2),
         "max_vertices": allowed.max_vertices,
     }
     answer = await context.desk.ask("order", order=asked)
     pinned = msgspec.convert({**answer, "probe": options.probe, "name": order.name.strip()}, Pinned)
-    if pinned.tiles > allowed.max_tiles:
-        raise ProblemError(
-            422, f"{pinned.tiles:,} tiles, {allowed.max_tiles:,} are allowed", "draw a smaller area, or larger tiles"
-        )
+    most = min(allowed.max_tiles, allowed.max_active_tiles)
+    if pinned.tiles > most:
+        raise ProblemError(422, f"{pinned.tiles:,} tiles, {most:,} are allowed", "draw a smaller area, or larger tiles")
     return pinned
 
 

@@ -7,7 +7,7 @@ from it; so whatever a crash left undone is done again by whoever leads next, an
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 
 import msgspec
 import structlog
@@ -42,6 +42,7 @@ from api.secrets import new_id
 from api.tasks import end
 from api.views import counts
 from steps import naming
+from steps.cleaning import held
 from steps.errors import DataError, TryAgainError, UsageError
 from steps.model.job import Coverage, Phase
 from steps.store import MissingObject
@@ -199,24 +200,27 @@ class Reconciler:
         store.delete(naming.request_key(job))
 
     async def _sweep(self, jobs: list[JobRow]) -> None:
-        """Remove shared objects that nobody needs.
+        """Remove shared objects that nobody needs, neither a job of ours nor one that was started by other means.
 
         Not while an active job has yet to say what it needs; and none starts meanwhile, since one task does both.
         """
         async with self._context.database.read() as connection:
             for job in jobs:
-                if job.uid and not job.is_final and not await holds_objects(connection, job.id):
+                if not job.is_final and not await holds_objects(connection, job.id):
                     return
             keys = await take_orphans(connection, _SWEEP_BATCH)
         if not keys:
             return
-        for key in sorted(keys, reverse=True):  # .tif before .json would leave a result without its raster
-            if key.endswith(".json") and key.startswith("tiles/"):
-                await asyncio.to_thread(self._context.store.delete, key)
-        for key in keys:
-            await asyncio.to_thread(self._context.store.delete, key)
+        await asyncio.to_thread(self._erase_shared, keys)
         async with self._context.database.write() as connection:
             await forget_orphans(connection, keys)
+
+    def _erase_shared(self, keys: Collection[str]) -> None:
+        """Results of tiles first: one without its raster would be taken for a tile that is done."""
+        store = self._context.store
+        unused = set(keys) - held(store, keys)
+        for key in sorted(unused, key=lambda one: not one.endswith(".json")):
+            store.delete(key)
 
     # -- what the engine says --------------------------------------------------------------------------------------
 

@@ -549,8 +549,6 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     tiler: str
     """Where TiTiler is."""
-    baseline_tiles: str
-    """Address of baseline tiles with {year}, {z}, {x} and {y}: works without this API."""
     auth: Literal["off", "on"]
     sign_in: str
     require_quote: bool

@@ -57,6 +57,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of one job."""
     max_active_jobs: int = 20
     """Queued or running, of one owner."""
+    max_active_tiles: int = 20_000
+    """Of one owner's queued and running jobs together."""
+    max_active_km2: float = 200_000.0
+    """Of one owner's queued and running jobs together."""
     requests_per_minute: int = 1_200
     """Of one owner or address."""
     submissions_per_minute: int = 60

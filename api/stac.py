@@ -1,6 +1,8 @@
 """The STAC API's documents. Maps are items of one collection; each caller finds their own."""
 
+import contextlib
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -50,6 +52,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A search, understood."""
 
     box: Box | None = None
+    geometry: Json | None = None
+    """What items are to intersect, within the box."""
     start: str | None = None
     end: str | None = None
     ids: tuple[str, ...] = ()
@@ -73,10 +77,12 @@ def query_of(  # noqa: PLR0913 - the parameters of the specification
     if bbox is not None and intersects is not None:
         raise ProblemError(400, "bbox and intersects exclude each other", "give one of them")
     start, end = _interval(datetime)
+    geometry = None if intersects is None else _geometry(intersects)
     chosen = None if ids is None else tuple(filter(None, ids.split(",")))
     wanted = None if collections is None else collections.split(",")
     return Query(
-        box=_geometry_box(intersects) if intersects is not None else parse_bbox(_flat(bbox)),
+        box=parse_bbox(_flat(bbox)) if geometry is None else _box_of(geometry),
+        geometry=geometry,
         start=start,
         end=end,
         ids=chosen or (),
@@ -88,8 +94,8 @@ def query_of(  # noqa: PLR0913 - the parameters of the specification
 
 def query_of_body(body: SearchBody) -> Query:
     """From a body. Raises a 400."""
-    if not 1 <= body.limit <= 10_000:
-        raise ProblemError(400, "limit is not from 1 to 10000", "give fewer")
+    if body.limit < 1:
+        raise ProblemError(400, "limit is less than 1", "give more")
     return query_of(
         bbox=None if body.bbox is None else ",".join(map(str, body.bbox)),
         datetime=body.datetime,
@@ -114,32 +120,52 @@ def _interval(text: str | None) -> tuple[str | None, str | None]:
     start, slash, end = text.partition("/")
     if not slash:
         end = start
-    first, last = _day(start), _day(end)
+    first, last = _time(start), _time(end)
     if (first is None and last is None) or (first and last and first > last):
         raise ProblemError(400, f"datetime {text[:60]!r} is no interval", "as 2020-01-01T00:00:00Z/..")
-    return first, last
+    return _day(first), _day(last)
 
 
-def _day(text: str) -> str | None:
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _time(text: str) -> dt.datetime | None:
     if text in {"", ".."}:
         return None
     try:
-        time = dt.datetime.fromisoformat(text)
+        if _RFC_3339.fullmatch(text):
+            return dt.datetime.fromisoformat(text.upper())
     except ValueError:
-        raise ProblemError(400, f"datetime {text[:60]!r} is no time", "as 2020-01-01T00:00:00Z") from None
-    if time.tzinfo is None:
-        raise ProblemError(400, f"datetime {text[:60]!r} has no zone", "as 2020-01-01T00:00:00Z")
-    return time.astimezone(dt.UTC).date().isoformat()
+        pass
+    raise ProblemError(400, f"datetime {text[:60]!r} is no time with a zone", "as 2020-01-01T00:00:00Z")
 
 
-def _geometry_box(text: str) -> Box:
-    """The box of a GeoJSON geometry: items are found by their boxes."""
+def _day(time: dt.datetime | None) -> str | None:
+    if time is None:
+        return None
+    with contextlib.suppress(OverflowError):  # the first and the last day of all
+        time = time.astimezone(dt.UTC)
+    return time.date().isoformat()
+
+
+def _geometry(text: str) -> Json:
     try:
-        geometry = msgspec.json.decode(text)
-        positions = list(_positions(geometry["coordinates"]))
+        return msgspec.json.decode(text, type=Json)
+    except msgspec.DecodeError:
+        raise _no_geometry() from None
+
+
+def _no_geometry() -> ProblemError:
+    return ProblemError(400, "intersects is no GeoJSON geometry", "give a Point, LineString or Polygon")
+
+
+def _box_of(geometry: Json) -> Box:
+    """Items are looked for by their boxes first."""
+    try:
+        positions = [one for part in geometry.get("geometries", [geometry]) for one in _positions(part["coordinates"])]
         lons, lats = zip(*((float(x), float(y)) for x, y, *_ in positions), strict=True)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
-        raise ProblemError(400, "intersects is no GeoJSON geometry", "give a Point, LineString or Polygon") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
+        raise _no_geometry() from None
     box = parse_bbox(f"{min(lons)},{min(lats)},{max(lons)},{max(lats)}")
     assert box is not None  # noqa: S101 - a text was given
     return box
@@ -164,7 +190,6 @@ def landing(context: Context) -> Json:
         {**_link("search", f"{root}/search", "application/geo+json"), "method": "GET"},
         {**_link("search", f"{root}/search", "application/geo+json"), "method": "POST"},
         _link("service-desc", f"{root}/schema/openapi.json", "application/vnd.oai.openapi+json;version=3.1"),
-        _link("service-doc", f"{root}/schema", "text/html"),
     ]
     return {
         "type": "Catalog",
@@ -245,17 +270,7 @@ async def search(
     context: Context, who: Principal, query: Query, path: str, asked: Mapping[str, str] | SearchBody
 ) -> Json:
     """A page of items, and where the next begins: the same question with a token."""
-    wanted = ItemFilter(
-        owner=_whose(who),
-        box=query.box,
-        ids=query.ids,
-        start=query.start,
-        end=query.end,
-        before=query.before,
-        limit=query.limit + 1,
-    )
-    async with context.database.read() as connection:
-        found = [] if query.nothing else await search_items(connection, wanted)
+    found = [] if query.nothing else await _found(context, _whose(who), query)
     shown, expires = found[: query.limit], expiry(context)
     features = [_linked(context, msgspec.json.decode(text), expires) for _, _, text in shown]
     here = f"{_root(context)}/{path}"
@@ -270,6 +285,49 @@ async def search(
         "links": links,
         "numberReturned": len(features),
     }
+
+
+Found = tuple[int, str, str]
+"""Number, job and item."""
+
+
+async def _found(context: Context, owner: str | None, query: Query) -> list[Found]:
+    """The items of a page and one more, where there is one more."""
+    found: list[Found] = []
+    wanted = ItemFilter(
+        owner=owner,
+        box=query.box,
+        ids=query.ids,
+        start=query.start,
+        end=query.end,
+        before=query.before,
+        limit=query.limit + 1,
+    )
+    while True:
+        async with context.database.read() as connection:
+            rows = await search_items(connection, wanted)
+        found += rows if query.geometry is None else await _intersecting(context, query.geometry, rows)
+        if len(found) > query.limit or len(rows) < wanted.limit:
+            return found[: query.limit + 1]
+        wanted = msgspec.structs.replace(wanted, before=rows[-1][0])
+
+
+async def _intersecting(context: Context, geometry: Json, rows: list[Found]) -> list[Found]:
+    """Those that share a point with a geometry, as the clerk sees it; raises a 400 where it is none."""
+    if not rows:
+        return []
+    outlines = {job: msgspec.json.decode(body, type=_Outline).geometry for _, job, body in rows}
+    try:
+        those = set(await context.desk.ask("intersecting", geometry=geometry, outlines=outlines))
+    except ProblemError:
+        raise _no_geometry() from None
+    return [row for row in rows if row[1] in those]
+
+
+class _Outline(msgspec.Struct, frozen=True):
+    """The part of an item that is needed here."""
+
+    geometry: Json
 
 
 def _next(here: str, token: str, asked: Mapping[str, str] | SearchBody) -> Json:

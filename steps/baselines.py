@@ -67,14 +67,10 @@ def import_baselines(files: Sequence[str], store: Store, *, year: int | None = N
 def _noted(year: int, path: Path) -> Baseline:
     with rasterio.open(path) as source:
         bounds = transform_bounds(source.crs, 4326, *source.bounds)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return Baseline(
-        year=year,
-        partial_from=PARTIAL_FROM.get(year, ""),
-        bounds=bounds,
-        bytes=path.stat().st_size,
-        sha256=sha256,
+        year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size, sha256=sha256
     )
 
 

@@ -13,8 +13,9 @@ import msgspec
 
 from steps.model.job import Plan, TilePlan
 
-POD_START_S = 6.5
-"""Seconds of a pod that are not work: created, scheduled, started, fetched its part, imported, reported."""
+POD_START_S = 10.0
+"""Seconds of a pod that are not work: created, scheduled, started, fetched its part, imported, opened the files of its
+scenes, reported. As measured where two pods share a core (docs/scale.md)."""
 START_SHARE = 0.1
 """Most of a pod's time that its start may take."""
 MOST = 256

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 import shapely
+import shapely.affinity
+import shapely.geometry
 
 from steps import naming
 from steps.aoi import aoi_shape, geodesic_km2, parse_aoi, parse_season
@@ -129,6 +131,23 @@ def describe_models() -> list[Answer]:
     return found
 
 
+def intersecting(geometry: dict[str, Any], outlines: dict[str, dict[str, Any]]) -> list[str]:
+    """Names of the GeoJSON outlines that share a point with a geometry; longitudes may run on past 180.
+
+    Raises AoiError for what is no geometry.
+    """
+    try:
+        wanted = shapely.geometry.shape(geometry)
+        turns = [shapely.affinity.translate(wanted, turn) for turn in (0, 360, -360)]
+        return [
+            name
+            for name, outline in outlines.items()
+            if shapely.intersects(shapely.geometry.shape(outline), turns).any()
+        ]
+    except (shapely.errors.ShapelyError, AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise AoiError(f"the geometry is none: {error}", "give GeoJSON") from None
+
+
 def _check_vertices(aoi: Aoi, most: int) -> None:
     count = int(shapely.get_num_coordinates(aoi_shape(aoi)))
     if count > most:
@@ -154,6 +173,7 @@ _QUESTIONS: dict[str, Callable[[Answer], Any]] = {
     "plan": lambda asked: describe_plan(asked["job"], asked["store"]),
     "aoi": lambda asked: describe_aoi(asked["document"], asked["name"], asked["max_km2"], asked["max_vertices"]),
     "models": lambda _: describe_models(),
+    "intersecting": lambda asked: intersecting(asked["geometry"], asked["outlines"]),
     "hello": lambda _: {},
 }
 

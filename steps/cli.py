@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import importlib
 import io
 import math
@@ -9,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from steps.contract import COMMANDS, EXIT_CODES, STEPS, Command, Parameter
@@ -177,8 +178,18 @@ def _call(arguments: argparse.Namespace) -> int:
     module: str = arguments.module
     if getattr(arguments, "server", ""):  # the same command, carried out by a server
         module = module.replace("steps.", "geocrop.", 1)
-    code: int = importlib.import_module(module).run(arguments)
+    code: int = load(module).run(arguments)
     return code
+
+
+def load(module: str) -> ModuleType:
+    """A module with all that it imports. None of it is garbage: looking for some would be a fifth of the time."""
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Stopped(SystemExit):

@@ -639,10 +639,10 @@ STEPS: tuple[Command, ...] = (
     ),
     Command(
         name="clean",
-        summary="remove what no published map needs and nobody has touched for long",
+        summary="remove what no job refers to and nobody has written for long",
         parameters=(
             _STORE,
-            Parameter(name="days", kind="number", default=90.0, least=1, help="how long what is unused stays"),
+            Parameter(name="days", kind="number", default=90.0, least=1, help="how long what no job refers to stays"),
             Parameter(name="dry-run", kind="switch", default="false", help="only say what would go"),
         ),
     ),

@@ -16,7 +16,12 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """West, south, east, north in degrees."""
     bytes: int
     sha256: str = ""
-    """Of the raster; part of its addresses, which then hold for good. Empty where it was not noted yet."""
+    """Of the raster."""
+
+    @property
+    def version(self) -> str:
+        """Part of addresses of its tiles, so that the same address has the same pixels."""
+        return self.sha256[:16] or "unknown"
 
 
 def list_baselines(store: Store) -> list[Baseline]:

@@ -35,9 +35,13 @@ def plan_key(job: str) -> str:
     return f"{job_prefix(job)}plan.json"
 
 
+PLANS = "plans/"
+"""What is kept of all jobs beside their maps."""
+
+
 def job_prefix(job: str) -> str:
     """What is kept of a job beside its map."""
-    return f"plans/{job}/"
+    return f"{PLANS}{job}/"
 
 
 def job_tiles_prefix(job: str) -> str:

@@ -1,13 +1,12 @@
 """TiTiler's own factories over the objects of one store. Nothing but its objects is ever opened.
 
     /baselines.json                            the years of Dynamic World: the web page reads it, whatever else answers
-    /baselines/{year}/...                      Dynamic World, for everybody; for good with a version `v` of its content
-    /maps/{job}/{layer}/{version}/...          a layer of a map, signed by the API; the version is of its content;
-                                               also as a small `preview.png`
+    /baselines/{year}/{version}/...            Dynamic World, for everybody
+    /maps/{job}/{layer}/{version}/...          a layer of a map, signed by the API; also as a small `preview.png`
     /files/{key}                               an object as it is, signed; GET, HEAD and ranges
 
-The second and third have TiTiler's `tiles`, `tilejson.json`, `info`, `point` and `statistics`; with `palette=safe`
-classes have colours that all kinds of colour vision tell apart.
+Versions are of the content: answers hold for ever. The second and third have TiTiler's `tiles`, `tilejson.json`,
+`info`, `point` and `statistics`; with `palette=safe` classes have colours that all kinds of colour vision tell apart.
 """
 
 import functools
@@ -42,10 +41,8 @@ from steps.palette import (
 from steps.store import Store, checked
 
 _FOREVER = "public, max-age=31536000, immutable"
-_FOREVER_HERE = "private, max-age=31536000, immutable"
 _FOR_A_MOMENT = "public, max-age=10, stale-while-revalidate=3600"
-_FOR_AN_HOUR = "public, max-age=3600, stale-while-revalidate=86400"
-_PARAMETERS = {"expires", "signature", "tilesize", "tile_format", "palette", "max_size", "v"}
+_PARAMETERS = {"expires", "signature", "tilesize", "tile_format", "palette", "max_size"}
 """All others of TiTiler's are refused: they would make a tile cost more than a tile."""
 _LARGEST = 1024
 _LARGEST_PREVIEW = 256
@@ -99,10 +96,10 @@ def _factory(prefix: str, path: Any, colours: Any, *, preview: bool = False) -> 
 
 
 def _add_baselines(app: FastAPI, store: Store) -> None:
-    def path(year: int) -> str:
+    def path(year: int, version: str) -> str:  # noqa: ARG001 - no other address has the same pixels
         return raster_path(store, naming.baseline_key(year))
 
-    prefix = "/baselines/{year}"
+    prefix = "/baselines/{year}/{version}"
     app.include_router(_factory(prefix, path, _baseline_colours).router, prefix=prefix, tags=["baselines"])
 
 
@@ -154,13 +151,11 @@ def _check(secret: str, path: str, expires: str, given: str) -> None:
 
 def _add_files(app: FastAPI, store: Store, secret: str) -> None:
     @app.api_route("/files/{key:path}", methods=["GET", "HEAD"])
-    def file(key: str, expires: str = "", signature: str = "", v: str = "") -> Response:
+    def file(key: str, expires: str = "", signature: str = "") -> Response:
         _check(secret, f"files/{key}", expires, signature)
         with store.local_path(key) as path:
             name = posixpath.basename(key)
-            return FileResponse(
-                path, filename=name, headers={"Cache-Control": _FOREVER_HERE if v else "private, max-age=300"}
-            )
+            return FileResponse(path, filename=name, headers={"Cache-Control": "private, max-age=300"})
 
 
 def _baseline_colours(palette: Palette = "official") -> Colours | None:
@@ -202,10 +197,8 @@ async def _bounded(request: Request, call_next: Any) -> Response:
     if refusal := _refusal(request):
         return JSONResponse({"detail": refusal}, status_code=400)
     response: Response = await call_next(request)
-    if response.status_code == 200 and request.url.path.startswith("/maps/"):
+    if response.status_code == 200 and request.url.path.startswith(("/maps/", "/baselines/")):
         response.headers["Cache-Control"] = _FOREVER
-    elif response.status_code == 200 and request.url.path.startswith("/baselines/"):
-        response.headers["Cache-Control"] = _FOREVER if request.query_params.get("v") else _FOR_AN_HOUR
     else:
         response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -14,8 +14,8 @@ RANK = {Phase.QUEUED: 0, Phase.RUNNING: 1}
 _FINAL = 2
 _COLUMNS = (
     "n, id, owner, name, phase, wanted, origin, attempt, work, uid, season_start, season_end, model_name, "
-    "model_version, model_digest, catalog, collection, area_km2, west, south, east, north, total, running, succeeded, "
-    "failed, href, error, submission, fingerprint, seq, created, started, finished, updated"
+    "model_version, model_digest, catalog, collection, area_km2, west, south, east, north, ordered, total, running, "
+    "succeeded, failed, href, error, submission, fingerprint, seq, created, started, finished, updated"
 )
 
 
@@ -48,7 +48,10 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     south: float | None = None
     east: float | None = None
     north: float | None = None
+    ordered: int = 0
+    """Tiles that it takes, as counted when it was accepted."""
     total: int = 0
+    """Tiles of its plan."""
     running: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -241,13 +244,29 @@ async def describe(connection: Connection, job: str, columns: Row) -> None:
     await connection.run(f"update jobs set {assignments} where id = :job", job=job, **columns)  # noqa: S608
 
 
-async def count_active(connection: Connection, owner: str) -> int:
-    """An owner's jobs that are queued or running."""
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """What jobs take together."""
+
+    jobs: int = 0
+    tiles: int = 0
+    km2: float = 0.0
+
+
+async def take_turn(connection: Connection, owner: str) -> None:
+    """Until this transaction ends, no other counts what an owner has, whatever replica it came through."""
+    await connection.run(
+        "insert into owners values (:owner) on conflict (owner) do update set owner = excluded.owner", owner=owner
+    )
+
+
+async def active_use(connection: Connection, owner: str) -> Use:
+    """By an owner's jobs that are queued or running."""
     row = await connection.one(
-        "select count(*) as n from jobs where owner = :owner and phase in ('queued', 'running') and wanted <> 'delete'",
+        "select count(*) as jobs, coalesce(sum(ordered), 0) as tiles, coalesce(sum(area_km2), 0.0) as km2 from jobs "
+        "where owner = :owner and phase in ('queued', 'running') and wanted <> 'delete'",
         owner=owner,
     )
-    return 0 if row is None else int(row["n"])
+    return msgspec.convert(row, Use, strict=False)
 
 
 async def active_km2(connection: Connection) -> float:

@@ -80,7 +80,11 @@ _FOURTH = (
         n {number}, made {time} not null, owner text not null, address text not null, error text not null
     )""",
 )
-_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = (
+    "alter table jobs add column ordered integer not null default 0",
+    "create table owners (owner text primary key)",
+)
+_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
     "sqlite": (
         (
@@ -92,6 +96,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
         (),
         (),
         (),
+        (),
     ),
     "postgis": (
         (
@@ -100,6 +105,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
             "create index jobs_by_shape on jobs using gist (shape)",
             "create index aois_by_shape on aois using gist (shape)",
         ),
+        (),
         (),
         (),
         (),

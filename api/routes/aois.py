@@ -13,7 +13,7 @@ from api.context import Context
 from api.database.aois import AoiRow, erase_aoi, find_aoi, insert_aoi, list_aois
 from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
-from api.problems import ProblemError, not_found, problems
+from api.problems import not_found, problems
 from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who
 from api.schemas import AoiDraft, AoiOrder, AoiPage, AoiView
 from api.secrets import new_id
@@ -71,11 +71,8 @@ async def convert_aoi(
 ) -> AoiDraft:
     """The area in a file; nothing is saved."""
     context.limiter.take("submission", submitter.owner)
-    data = await request.body()
-    if not data:
-        raise ProblemError(400, "the file is empty", "send its bytes as the body")
     draft = await convert_upload(
-        data,
+        request.stream(),
         filename.replace("/", "_"),
         max_vertices=context.settings.max_vertices,
         max_km2=context.settings.max_aoi_km2,

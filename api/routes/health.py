@@ -13,7 +13,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from api.context import Context
 from api.metrics import render
 from api.problems import problems
-from api.results import hrefs
 from api.routes.parameters import Shared, Who
 from api.schemas import Configuration, DependencyHealth, Health, Status
 from api.settings import is_loopback, pairs
@@ -109,7 +108,6 @@ async def config(context: Shared) -> Configuration:
     return Configuration(
         version=code_version(),
         tiler=tiler,
-        baseline_tiles=hrefs(context).of_baseline_tiles("{year}"),
         auth=settings.auth,
         sign_in="/api/v1/auth/login" if context.oidc else "",
         require_quote=settings.require_quote,

@@ -12,11 +12,12 @@ from litestar.response import Stream
 
 from api import jobs as service
 from api import orders, results, streams
-from api.database.jobs import JobFilter, count_active, load_request
+from api.database.jobs import JobFilter, load_request
 from api.database.tiles import list_tiles
 from api.parsing import parse_bbox, parse_cursor
 from api.principal import Principal
 from api.problems import ProblemError, problems
+from api.quota import QUOTA, quota_headers
 from api.routes.parameters import Bbox, Cursor, Limit, Shared, Who
 from api.schemas import JobOrder, JobPage, JobView, Json, ResultView, TileCollection
 from api.views import tile_collection
@@ -53,7 +54,13 @@ IdempotencyKey = Annotated[
 LastEvent = Annotated[str | None, HeaderParameter(name="Last-Event-ID", description="Resume after this event")]
 
 
-@post("/", summary="Submit a job", status_code=202, responses={**_SAME, **problems(409, 422)})
+@post(
+    "/",
+    summary="Submit a job",
+    status_code=202,
+    responses={**_SAME, **problems(409, 422)},
+    response_headers=QUOTA,
+)
 async def submit_job(
     data: JSONBody[JobOrder],
     context: Shared,
@@ -63,10 +70,8 @@ async def submit_job(
     """202 with the queued job; 200 with the same job when it was submitted before under the same Idempotency-Key."""
     context.limiter.take("submission", submitter.owner)
     job, new = await orders.submit(context, submitter, data, idempotency_key)
-    async with context.database.read() as connection:
-        quota = orders.quota_headers(context, await count_active(connection, job.owner))
     view = await service.view(context, job)
-    headers = {"Location": view.links.self, **quota}
+    headers = {"Location": view.links.self, **await quota_headers(context, job.owner)}
     return Response(view, status_code=202 if new else 200, headers=headers)
 
 
@@ -130,11 +135,18 @@ async def cancel_job(job: FromPath[str], context: Shared, submitter: Who) -> Job
     return await service.view(context, await service.cancel(context, submitter, job))
 
 
-@post("/{job:str}/retry", summary="Run the unfinished tiles again", status_code=202, responses=problems(409))
-async def retry_job(job: FromPath[str], context: Shared, submitter: Who) -> JobView:
+@post(
+    "/{job:str}/retry",
+    summary="Run the unfinished tiles again",
+    status_code=202,
+    responses=problems(409),
+    response_headers=QUOTA,
+)
+async def retry_job(job: FromPath[str], context: Shared, submitter: Who) -> Response[JobView]:
     """The job, queued again; tiles that are done come from the store."""
     context.limiter.take("submission", submitter.owner)
-    return await service.view(context, await service.retry(context, submitter, job))
+    row = await service.retry(context, submitter, job)
+    return Response(await service.view(context, row), headers=await quota_headers(context, row.owner))
 
 
 @delete("/{job:str}", summary="Delete a job with its map", status_code=204, responses=problems())

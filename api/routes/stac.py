@@ -15,7 +15,7 @@ from api.schemas import Json
 GEOJSON = "application/geo+json"
 _FOUND = {200: ResponseSpec(data_container=Json, media_type=GEOJSON, description="GeoJSON", generate_examples=False)}
 Datetime = Annotated[str | None, QueryParameter(description="RFC 3339 time or interval", max_length=100)]
-Most = Annotated[int, QueryParameter(description="Most items of a page", ge=1, le=10_000)]
+Most = Annotated[int, QueryParameter(description="Most items of a page; there are never more than 100", ge=1)]
 Token = Annotated[str | None, QueryParameter(description="From the link `next`", max_length=20)]
 Names = Annotated[str | None, QueryParameter(description="Separated by commas", max_length=4000)]
 

@@ -1,4 +1,4 @@
-"""Step `clean`: remove what nobody has used for long."""
+"""Step `clean`: remove what no job refers to and nobody has written for long."""
 
 import argparse
 import datetime as dt

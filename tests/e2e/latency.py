@@ -1,12 +1,14 @@
 """How soon whoever follows a job hears of its tiles: the API, on this machine, follows a workflow of the cluster."""
 
 import json
+import os
 import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from lightkube import KubeConfig
@@ -35,8 +37,15 @@ def event_seconds(stage: Stage, folder: Path, parameters: Mapping[str, str]) -> 
         store = f"s3://{BUCKET}"
         config = KubeConfig.from_file(stage.kube.kubeconfig)
         engine = ArgoEngine(stage.kube.namespace, "map-aoi", shared, config, store_url=store)
-        with live_api(any_context(folder, engine=engine, shared=shared, store=store)) as url:
+        context = any_context(folder, engine=engine, shared=shared, store=store)
+        with patch.dict(os.environ, _environment(shared)), live_api(context) as url:
             return _heard(stage.store, submit(stage.kube, "map-aoi", parameters), url)
+
+
+def _environment(shared: Settings) -> dict[str, str]:
+    """As the clerk reads its settings."""
+    names = ("s3_endpoint", "s3_access_key", "s3_secret_key")
+    return {f"GEOCROP_{name.upper()}": getattr(shared, name) for name in names} | {"GEOCROP_S3_SECURE": "false"}
 
 
 def _heard(store: Minio, run: Run, url: str) -> Json:

@@ -71,9 +71,12 @@ def find_cluster() -> tuple[str, bool]:
 
 
 def start_shared() -> str:
-    """Start what does not run of the shared cluster; its kubeconfig."""
+    """Start what does not run of the shared cluster; its kubeconfig. Raises LookupError where it does not start."""
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
-    done = subprocess.run([str(SHARED / "up.sh")], **quiet, text=True, check=True, timeout=PATIENCE)
+    try:
+        done = subprocess.run([str(SHARED / "up.sh")], **quiet, text=True, check=True, timeout=PATIENCE)
+    except subprocess.SubprocessError as error:
+        raise LookupError(f"the cluster in {SHARED} does not start here: {error}") from error
     return done.stdout.strip().splitlines()[-1]
 
 

@@ -15,6 +15,10 @@ from api.database import access, aois, jobs, records, schema, tiles
 from api.database.driver import Database, Placed, TakenError
 from api.database.postgis import PostgisDatabase
 from api.database.sqlite import SqliteDatabase
+from api.keyring import Keyring
+from api.problems import ProblemError
+from api.quota import check_quota
+from api.settings import ApiSettings
 from steps.model.job import Phase
 from tests.postgres_server import PostgresServer
 
@@ -76,6 +80,22 @@ async def test_two_submissions_of_one_key_are_one(database: Database) -> None:
         await _insert(database, any_job(id="other", submission="key"))
     await _insert(database, any_job(id="hers", submission="key", owner="bea"))
     assert await _listed(database) == ["hers", "any-job"]
+
+
+async def test_submissions_at_once_stay_within_the_quota(database: Database) -> None:
+    """Each sees what the one before has taken; what another owner has does not count."""
+
+    async def submit(number: int) -> None:
+        async with database.write() as connection:
+            await check_quota(connection, ApiSettings(max_active_tiles=10), "ann", jobs.Use(jobs=1, tiles=4))
+            await asyncio.sleep(0.01)
+            await jobs.insert_job(connection, any_job(id=f"job{number}", ordered=4), "")
+
+    await _insert(database, any_job(id="hers", owner="bea", ordered=9))
+    ended = await asyncio.gather(*(submit(number) for number in range(4)), return_exceptions=True)
+    refused = [one for one in ended if isinstance(one, ProblemError)]
+    assert ([one.status for one in refused], len(ended)) == ([429] * 2, 4)
+    assert refused[0].headers["X-Quota-Tiles-Remaining"] == "2"
 
 
 async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
@@ -257,6 +277,23 @@ async def test_areas(database: Database) -> None:
         assert await aois.find_aoi(connection, "any") is None
 
 
+async def test_a_revoked_key_holds_for_a_second_at_most(database: Database) -> None:
+    """It is looked up once a second, however often it is sent; who is not known is looked up each time."""
+    clock = 10.0
+    keyring = Keyring(lambda: clock)
+    row = access.KeyRow(id="k", owner="ann", name="", scopes="read", hash="h", created=NOW)
+    assert await keyring.find(database, "k") is None
+    async with database.write() as connection:
+        await access.insert_key(connection, row)
+    assert await keyring.find(database, "k") == row
+    async with database.write() as connection:
+        assert await access.revoke_key(connection, "k", NOW)
+    clock = 10.9
+    assert await keyring.find(database, "k") == row
+    clock = 11.0
+    assert await keyring.find(database, "k") is None
+
+
 async def test_keys_sessions_and_links_end(database: Database) -> None:
     """A revoked key, a session that is over and a revoked link are not found."""
     await _insert(database, any_job())
@@ -357,13 +394,16 @@ async def test_migration_from_the_previous_version(
     make = (lambda: PostgisDatabase(url, size=2)) if url else (lambda: SqliteDatabase(tmp_path / "api.db"))
     before = make()
     await before.open()
-    await _insert(before, any_job())
+    old = {name: value for name, value in msgspec.structs.asdict(any_job()).items() if name not in {"n", "ordered"}}
+    async with before.write() as connection:
+        sql = f"insert into jobs ({', '.join(old)}) values ({', '.join(f':{name}' for name in old)})"  # noqa: S608
+        await connection.run(sql, **old | {"phase": "queued"})
     await before.close()
     monkeypatch.setattr(module, whole)
     after = make()
     await after.open()
     async with after.write() as connection:
-        await access.insert_sign_in(connection, access.SignInRow(made=NOW))
+        assert await jobs.active_use(connection, "ann") == jobs.Use(jobs=1)
     assert await _listed(after) == ["any-job"]
     await after.close()
 

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,11 @@ async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
         yield one
 
 
-async def _key(server: ApiServer, owner: str, scopes: str = "read submit") -> dict[str, str]:
+async def _key(server: ApiServer, owner: str, scopes: str = "read submit", key: str = "") -> dict[str, str]:
     async with server.context.database.write() as connection:
-        row = KeyRow(id=owner, owner=owner, name="", scopes=scopes, hash=digest_of("secret"), created=now())
+        row = KeyRow(id=key or owner, owner=owner, name="", scopes=scopes, hash=digest_of("secret"), created=now())
         await insert_key(connection, row)
-    return {"Authorization": f"Bearer gck_{owner}_secret"}
+    return {"Authorization": f"Bearer gck_{row.id}_secret"}
 
 
 async def test_nobody_is_told_anything(server: ApiServer) -> None:
@@ -147,13 +148,34 @@ async def test_an_address_from_outside_is_never_opened(server: ApiServer) -> Non
         assert (answer.status_code, "is not allowed" in answer.json()["detail"]) == (422, True)
 
 
-async def test_limits_are_told_and_kept(tmp_path: Path) -> None:
-    """How many jobs an owner may have at once, in headers and as a 429."""
-    async with api_server(tmp_path, max_active_jobs=1) as server:
-        first = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
-        assert first.headers["x-quota-jobs-remaining"] == "0"
-        second = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
-        assert (second.status_code, second.headers["retry-after"]) == (429, "60")
+@pytest.mark.parametrize(
+    ("quota", "limit", "left", "told"),
+    [
+        ("jobs", {"max_active_jobs": 1}, "0", "1 jobs are queued or running; with 1 more they are over 1"),
+        ("tiles", {"max_active_tiles": 3}, "1", "2 tiles are queued or running; with 2 more they are over 3"),
+        ("km2", {"max_active_km2": 200.5}, "83", "117 km2 are queued or running; with 117 more they are over 200"),
+    ],
+)
+async def test_quotas_are_told_and_kept(
+    tmp_path: Path, quota: str, limit: dict[str, Any], left: str, told: str
+) -> None:
+    """Jobs, tiles and area that an owner's keys may have at once: in headers, and as a 429 until a job has ended."""
+    async with api_server(tmp_path, auth="on", **limit) as server:
+        ann, too, bea = await _key(server, "ann"), await _key(server, "ann", key="too"), await _key(server, "bea")
+        asked = await server.client.post("/api/v1/quotes", json=ANY_ORDER, headers=ann)
+        assert asked.headers[f"x-quota-{quota}-remaining"] == asked.headers[f"x-quota-{quota}-limit"]
+        first = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER}, headers=ann)
+        assert (first.status_code, first.headers[f"x-quota-{quota}-remaining"]) == (202, left)
+        second = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER}, headers=too)
+        assert (second.status_code, second.headers["retry-after"], second.json()["detail"]) == (429, "60", told)
+        assert second.headers[f"x-quota-{quota}-remaining"] == left
+        assert (await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER}, headers=bea)).status_code == 202
+        address = f"/api/v1/jobs/{first.json()['id']}"
+        await server.client.post(f"{address}/cancel", headers=ann)
+        await server.settle()
+        assert (await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER}, headers=too)).status_code == 202
+        refused = await server.client.post(f"{address}/retry", headers=ann)
+        assert (refused.status_code, refused.headers[f"x-quota-{quota}-remaining"]) == (429, left)
 
 
 async def test_requests_are_limited(tmp_path: Path) -> None:

@@ -271,6 +271,23 @@ async def test_deleting_keeps_what_others_need(server: ApiServer) -> None:
     assert list(server.context.store.list("plans/")) == []
 
 
+async def test_deleting_keeps_what_is_used_by_jobs_that_were_started_elsewhere(server: ApiServer) -> None:
+    """The store knows of jobs that the records do not: their tiles and models stay, here as in `clean-storage`."""
+    job, store = (await server.submit())["id"], server.context.store
+    await server.settle()
+    plan = store_plan(server, job)
+    model = naming.model_key(plan.card.digest)
+    store.put_bytes(model, b"any")
+    server.engine.move(f"{job}-1", Phase.RUNNING)
+    shared, own = store_tile(server, plan, 0), store_tile(server, plan, 1)
+    await server.settle()
+    store_tile(server, store_plan(server, "elsewhere"), 0)
+    await server.client.delete(f"/api/v1/jobs/{job}")
+    await server.settle()
+    assert all(store.exists(key) for key in (*shared, model))
+    assert not any(store.exists(key) for key in own)
+
+
 async def test_published_maps_are_a_stac_api(server: ApiServer) -> None:
     """Items and searches are valid, and found by box, time and id."""
     job = (await server.submit())["id"]

@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +187,13 @@ def test_files_of_a_year_must_fit(tmp_path: Path, store: FolderStore) -> None:
 
 
 def test_a_baseline_is_listed_without_being_opened(tmp_path: Path, store: FolderStore) -> None:
-    """What is known of each year lies beside it: its bounds, its size, and since when it has images."""
+    """What is known of each year lies beside it: its bounds, its size and checksum, and since when it has images."""
     names = ("dw_2018.tif", "dw_2015.tif")
     import_baselines([export(tmp_path / name, any_labels()) for name in names], store)
     found = list_baselines(store)
     assert [(one.year, one.partial_from) for one in found] == [(2015, "2015-06-27"), (2018, "")]
     assert all(one.bytes == store.size(naming.baseline_key(one.year)) for one in found)
+    assert all(one.sha256 == sha256(store.get_bytes(naming.baseline_key(one.year))).hexdigest() for one in found)
     west, south, east, north = found[0].bounds
     assert -180 < west < east < 180
     assert -90 < south < north < 0

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from steps import naming
-from steps.cleaning import removable
-from steps.model.job import Coverage, Phase, Reason
+from steps.cleaning import held, removable
 from steps.store import FolderStore
+from steps.testing import any_plan
 
 NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 
@@ -45,24 +45,30 @@ def test_old_tiles_and_files_of_workflows_go(tmp_path: Path) -> None:
     assert found == ["tiles/g/r00001c00001/a.tif", "workflows/w/plan.json"]
 
 
-def test_a_tile_that_a_job_has_found_since_stays(tmp_path: Path) -> None:
-    """An old tile is in use while a plan has noted it lately: a running job would miss it."""
-    store = store_of(tmp_path, {"tiles/g/r00001c00001/a.tif": 100, "plans/j/tiles/r00001c00001.json": 1})
-    _publish(store, Phase.SUCCEEDED)
-    assert list(removable(store, NOW - dt.timedelta(days=90))) == []
+@pytest.mark.parametrize("days", [1, 1000])
+def test_what_a_kept_job_refers_to_stays(tmp_path: Path, days: int) -> None:
+    """However old both are; another tile in the same place goes, and so does one of which nothing is noted."""
+    ages = {f"tiles/g/r00001c0000{tile}/{key}.json": 100 for tile in (1, 2) for key in "ab"}
+    store = store_of(tmp_path, ages | {"plans/j/tiles/r00001c00001.json": days})
+    store.put_bytes("plans/j/tiles/r00001c00001.json", b'{"type": "mapped", "key": "a"}')
+    gone = set(removable(store, NOW - dt.timedelta(days=90)))
+    assert gone == ages.keys() - {"tiles/g/r00001c00001/a.json"}
 
 
-@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.PARTIAL, Phase.SUCCEEDED, None])
-def test_a_tile_of_a_job_that_may_be_tried_again_stays(tmp_path: Path, phase: Phase | None) -> None:
-    """However old: only of a job whose map is whole, tiles are needed no more."""
-    store = store_of(tmp_path, {"tiles/g/r00001c00001/a.tif": 100, "plans/j/tiles/r00001c00001.json": 100})
-    if phase:
-        _publish(store, phase)
-    gone = list(removable(store, NOW - dt.timedelta(days=90)))
-    assert gone == (["tiles/g/r00001c00001/a.tif"] if phase is Phase.SUCCEEDED else [])
+@pytest.mark.parametrize("note", ["r00001c00001.begun", "r00001c00001.json"])
+def test_a_tile_that_somebody_works_on_stays(tmp_path: Path, note: str) -> None:
+    """Nobody knows yet which one it will be; nor where a note cannot be read."""
+    ages = {"tiles/g/r00001c00001/a.json": 100, "tiles/g/r00002c00001/a.json": 100, f"plans/j/tiles/{note}": 1}
+    gone = list(removable(store_of(tmp_path, ages), NOW - dt.timedelta(days=90)))
+    assert gone == ["tiles/g/r00002c00001/a.json"]
 
 
-def _publish(store: FolderStore, phase: Phase) -> None:
-    coverage = Coverage(phase=phase, share=1.0, pixels={Reason.MAPPED: 1}, tiles={})
-    store.put_bytes(naming.coverage_key("j"), msgspec.json.encode(coverage))
-    store.put_bytes(naming.item_key("j"), b"{}")
+def test_a_model_that_a_plan_names_is_held(tmp_path: Path) -> None:
+    """A map could not be made again without it; a plan that cannot be read may name any."""
+    store, plan = store_of(tmp_path, {}), any_plan(job="j")
+    named, other = naming.model_key(plan.card.digest), naming.model_key("other")
+    assert held(store, [named, other]) == set()
+    store.put_bytes(naming.plan_key("j"), msgspec.json.encode(plan))
+    assert held(store, [named, other]) == {named}
+    store.put_bytes(naming.plan_key("k"), b"{}")
+    assert held(store, [named, other]) == {named, other}

@@ -73,13 +73,13 @@ def test_a_map_is_drawn_in_the_palette_asked_for(client, palette, expected):
 
 def test_a_baseline_is_drawn_in_safe_colours(client):
     """Dynamic World's classes by code."""
-    answer = client.get("/baselines/2021/tiles/WebMercatorQuad/2/1/1.png?palette=safe")
+    answer = client.get("/baselines/2021/any/tiles/WebMercatorQuad/2/1/1.png?palette=safe")
     assert colour(answer.content) == rgb(SAFE_DYNAMIC_WORLD[CODE])
 
 
 def test_an_unknown_palette_is_refused(client):
     """With a 4xx, not with other colours."""
-    assert client.get("/baselines/2021/tiles/WebMercatorQuad/2/1/1.png?palette=none").status_code == 422
+    assert client.get("/baselines/2021/any/tiles/WebMercatorQuad/2/1/1.png?palette=none").status_code == 422
 
 
 def test_a_thumbnail_is_small_and_says_how_small(client):

@@ -1,4 +1,4 @@
-"""`clean-storage`: what nobody has used for long goes, and a clock that starts it every night."""
+"""`clean-storage`: what no job refers to goes, and a clock that starts it every night."""
 
 from workflows import kit, values
 from workflows.kit import About, asked
@@ -6,8 +6,8 @@ from workflows.kit import About, asked
 NAME = "clean-storage"
 _ABOUT = About(
     title="Clean the storage",
-    description="Removes tiles that no job has used for long, and files of old workflows; maps always stay.",
-    description_of_run=f"What nobody has used for {asked('days')} days in {asked('store')}",
+    description="Removes old tiles that no job refers to, and files of old workflows; maps always stay.",
+    description_of_run=f"What no job refers to, older than {asked('days')} days, in {asked('store')}",
 )
 
 

@@ -947,7 +947,6 @@ export interface components {
         Configuration: {
             /** @enum {string} */
             auth: "off" | "on";
-            baseline_tiles: string;
             basemap_attribution: string;
             basemap_url: string;
             catalogs: string[];
@@ -1467,6 +1466,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1570,6 +1575,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1671,6 +1682,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1774,6 +1791,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1876,6 +1899,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1984,6 +2013,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2089,6 +2124,12 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2203,6 +2244,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2321,6 +2368,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2433,6 +2486,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2536,6 +2595,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2940,6 +3005,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3041,6 +3112,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3142,6 +3219,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3243,6 +3326,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3348,6 +3437,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3446,7 +3541,7 @@ export interface operations {
                 bbox?: string | null;
                 /** @description RFC 3339 time or interval */
                 datetime?: string | null;
-                /** @description Most items of a page */
+                /** @description Most items of a page; there are never more than 100 */
                 limit?: number;
                 /** @description From the link `next` */
                 token?: string | null;
@@ -3671,6 +3766,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3772,6 +3873,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3875,6 +3982,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3976,6 +4089,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4077,6 +4196,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4190,6 +4315,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4307,6 +4438,24 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4428,6 +4577,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4531,6 +4686,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4632,6 +4793,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4737,6 +4904,12 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4956,6 +5129,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5063,6 +5242,12 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5167,6 +5352,12 @@ export interface operations {
             /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5375,6 +5566,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5478,6 +5675,24 @@ export interface operations {
             /** @description Request accepted, processing continues off-line */
             202: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5590,6 +5805,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5792,6 +6013,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5897,6 +6124,24 @@ export interface operations {
             /** @description Document created, URL follows */
             201: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
+                    /** @description Jobs that one owner may have queued and running together */
+                    "X-Quota-Jobs-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Jobs-Remaining"?: string;
+                    /** @description Square kilometres that one owner may have queued and running together */
+                    "X-Quota-Km2-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Km2-Remaining"?: string;
+                    /** @description Tiles that one owner may have queued and running together */
+                    "X-Quota-Tiles-Limit"?: string;
+                    /** @description How many of them are left */
+                    "X-Quota-Tiles-Remaining"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6009,6 +6254,12 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Requests of one owner in a minute; on answers to whoever is known */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until all of them are there again, at most */
+                    "RateLimit-Reset"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6111,7 +6362,7 @@ export interface operations {
                 ids?: string | null;
                 /** @description GeoJSON geometry */
                 intersects?: string | null;
-                /** @description Most items of a page */
+                /** @description Most items of a page; there are never more than 100 */
                 limit?: number;
                 /** @description From the link `next` */
                 token?: string | null;
