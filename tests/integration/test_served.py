@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ pytestmark = [
     pytest.mark.xdist_group("served"),
     pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),  # a PNG has no place
 ]
+_PYTHON = "/usr/bin/python3"
+"""Debian's, for which its QGIS is."""
+_LOOK = Path(__file__).parents[1] / "qgis_look.py"
+_SCREENLESS = {"PATH": os.environ["PATH"], "QT_QPA_PLATFORM": "offscreen"}
 CHOICES: dict[str, Any] = {"tile_size": 64, "probe": False, "min_unit_px": 4}
 
 
@@ -112,6 +117,24 @@ def test_result_and_downloads(mapped: Job, tmp_path: Path) -> None:
     assert path.stat().st_size == int(httpx.head(href).headers["content-length"])
     part = httpx.get(href, headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, path.read_bytes()[:4])
+
+
+def test_qgis_opens_the_map(mapped: Job, tmp_path: Path) -> None:
+    """By its address alone, in its place, with the names of its classes."""
+    if not _has_qgis():
+        pytest.skip("QGIS NOT TESTED: apt-get install python3-qgis")
+    result = mapped.result()
+    (style,) = mapped.download(tmp_path, "map.qml")
+    command = [_PYTHON, str(_LOOK), result.layers["map"].href, str(style)]
+    said = json.loads(subprocess.run(command, env=_SCREENLESS, capture_output=True, check=True).stdout)
+    with rasterio.open(result.layers["map"].href) as raster:
+        height, width = raster.shape
+    assert (said["valid"], said["crs"], said["size"]) == (True, "EPSG:32736", [width, height])
+    assert {area.name for area in result.areas} <= {*said["classes"]}
+
+
+def _has_qgis() -> bool:
+    return subprocess.run([_PYTHON, "-c", "import qgis.core"], capture_output=True, check=False).returncode == 0
 
 
 def test_every_layer_is_drawn(mapped: Job, server: Served) -> None:

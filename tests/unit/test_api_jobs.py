@@ -44,6 +44,17 @@ async def test_the_same_submission_twice_is_one_job(server: ApiServer) -> None:
     assert (other.status_code, other.json()["title"]) == (422, "cannot be mapped")
 
 
+async def test_a_quote_can_be_required_first(tmp_path: Path) -> None:
+    """Then an order alone is refused, and a quote is taken; quotes say how many wait before it."""
+    async with api_server(tmp_path, require_quote=True) as server:
+        refused = await server.client.post("/api/v1/jobs", json={"order": ANY_ORDER})
+        assert (refused.status_code, "quote" in refused.json()["remedy"]) == (422, True), refused.text
+        quote = (await server.client.post("/api/v1/quotes", json=ANY_ORDER)).json()
+        assert (await server.client.post("/api/v1/jobs", json={"quote": quote["id"]})).status_code == 202
+        later = (await server.client.post("/api/v1/quotes", json=ANY_ORDER | {"name": "later"})).json()
+        assert (quote["queue"]["jobs_ahead"], later["queue"]["jobs_ahead"]) == (0, 1)
+
+
 async def test_a_job_from_start_to_map(server: ApiServer) -> None:
     """Phases follow the engine, tiles and the map follow the store; events tell all of it in order."""
     job = (await server.submit())["id"]
