@@ -73,7 +73,7 @@ def _ready() -> Iterator[tuple[Stage, Farm]]:
 def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
     """One job on both engines, from nothing, with the same catalog and the same store."""
     aoi = _area(farm, size, side)
-    local, made = _mapped_here(stage, farm, aoi, size)
+    here, made = _mapped_here(stage, farm, aoi, size)
     for forced in ("0",) if tiles > 64 else ("1", "0") if tiles == 16 else ("1",):  # tiles of a pod; 0: as planned
         for name in tile_times(stage.store):
             stage.store.remove_object(bucket_name=BUCKET, object_name=name)
@@ -85,15 +85,15 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
         _say(
             what=f"{tiles} tiles of {size} px",
             tiles_per_pod=forced,
-            local_s=local,
+            **here,
             argo_s=wall,
             same=phase == "Succeeded" and published(run, stage.store) == made,
             **_facts(run, stage, wall),
         )
 
 
-def _mapped_here(stage: Stage, farm: Farm, aoi: Path, size: int) -> tuple[float, dict[str, bytes]]:
-    """Seconds of the local engine, on as many cores as the pods have, and its rasters."""
+def _mapped_here(stage: Stage, farm: Farm, aoi: Path, size: int) -> tuple[Json, dict[str, bytes]]:
+    """Seconds of the local engine on as many cores as pods have, as a whole and from plan to last tile; its rasters."""
     address = {name: stage.kube.get("service", name)["spec"]["clusterIP"] for name in ("minio", "scenes")}
     place = f"here-{uuid.uuid4().hex[:6]}"
     start = time.monotonic()
@@ -107,9 +107,19 @@ def _mapped_here(stage: Stage, farm: Farm, aoi: Path, size: int) -> tuple[float,
         GEOCROP_S3_SECURE="false",
     )
     seconds = time.monotonic() - start
-    found = stage.store.list_objects(bucket_name=BUCKET, prefix=f"{place}/maps/", recursive=True)
-    keys = [str(one.object_name) for one in found if Path(str(one.object_name)).stem in RASTERS]
-    return seconds, {Path(key).stem: stage.store.get_object(bucket_name=BUCKET, object_name=key).read() for key in keys}
+    found = {
+        str(one.object_name).removeprefix(f"{place}/"): one.last_modified.timestamp()
+        for one in stage.store.list_objects(bucket_name=BUCKET, prefix=f"{place}/", recursive=True)
+        if one.last_modified
+    }
+    planned = next(when for name, when in found.items() if name.endswith("/plan.json"))
+    tiles = max(when for name, when in found.items() if name.startswith("tiles/")) - planned
+    rasters = {Path(name).stem: name for name in found if name.startswith("maps/") and Path(name).stem in RASTERS}
+    made = {
+        stem: stage.store.get_object(bucket_name=BUCKET, object_name=f"{place}/{name}").read()
+        for stem, name in rasters.items()
+    }
+    return {"local_s": seconds, "local_tiles_s": tiles}, made
 
 
 def _events(stage: Stage, farm: Farm) -> None:
