@@ -1,7 +1,6 @@
 """Dynamic World baselines: exported GeoTIFFs become one COG per year, checked on the way."""
 
 import datetime as dt
-import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from steps import credit, naming
+from steps.checksum import file_sha256
 from steps.cog import RasterSpec, cog_writer
 from steps.dynamic_world import Baseline, note_baseline
 from steps.errors import DataError, UsageError
@@ -67,10 +67,12 @@ def import_baselines(files: Sequence[str], store: Store, *, year: int | None = N
 def _noted(year: int, path: Path) -> Baseline:
     with rasterio.open(path) as source:
         bounds = transform_bounds(source.crs, 4326, *source.bounds)
-    with path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return Baseline(
-        year=year, partial_from=PARTIAL_FROM.get(year, ""), bounds=bounds, bytes=path.stat().st_size, sha256=sha256
+        year=year,
+        partial_from=PARTIAL_FROM.get(year, ""),
+        bounds=bounds,
+        bytes=path.stat().st_size,
+        sha256=file_sha256(path),
     )
 
 

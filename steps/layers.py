@@ -13,11 +13,11 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
+from steps.checksum import file_sha256
 from steps.errors import DataError, UsageError
 from steps.model.job import RasterRef, TileJob
 from steps.model.spec import FeatureSpec, Layer
 
-_CHUNK = 1 << 20
 Transform = tuple[float, float, float, float, float, float]
 
 
@@ -32,15 +32,7 @@ def pin_raster(text: str) -> RasterRef:
     if not path.is_file():
         raise UsageError(f"raster {text} is no file", "give a path or URL that GDAL reads")
     _header(text)
-    return RasterRef(href=str(path.resolve()), version=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+    return RasterRef(href=str(path.resolve()), version=file_sha256(path))
 
 
 def _header(href: str) -> str:

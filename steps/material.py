@@ -1,7 +1,6 @@
 """What there is to learn from or to be measured on: labels with the features of their pixels, or a ready-made table."""
 
 import argparse
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from steps.checksum import file_sha256
 from steps.errors import ModelError, UsageError
 from steps.labels import Labels, read_labels
 from steps.layers import check_layers
@@ -82,7 +82,7 @@ def _of_table(arguments: argparse.Namespace, legend: Legend | None, card: ModelC
             f"{arguments.table} does not have the features of model {card.name}", "give a table like it was trained on"
         )
     path = Path(arguments.table)
-    facts = {"table": path.name, "labels digest": _sha256(path), "code": code_version(), **_count(made.samples)}
+    facts = {"table": path.name, "labels digest": file_sha256(path), "code": code_version(), **_count(made.samples)}
     return Material(made.samples, made.classes, made.spec, facts, notes=made.notes)
 
 
@@ -193,7 +193,7 @@ def _facts(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     return {
         **({"layers": layers} if layers else {}),
         "labels": Path(arguments.labels).name,
-        "labels digest": _sha256(Path(arguments.labels)),
+        "labels digest": file_sha256(Path(arguments.labels)),
         "season": str(plan.request.season),
         "catalog": plan.request.catalog,
         "collection": plan.request.collection,
@@ -201,8 +201,3 @@ def _facts(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
         "scenes digest": digest([scene.pixels for scene in plan.scenes]),
         "code": plan.code_version,
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from steps.card_page import card_page
+from steps.checksum import file_sha256
 from steps.errors import ModelError
 from steps.model.card import ModelCard
 from steps.model.digest import digest
@@ -94,11 +95,6 @@ def folder_digest(folder: Path) -> str:
     """Of the paths and bytes of all files in a model's folder. Raises ModelError when one cannot be read."""
     try:
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return digest({path.relative_to(folder).as_posix(): _sha256(path) for path in paths})
+        return digest({path.relative_to(folder).as_posix(): file_sha256(path) for path in paths})
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error.strerror}", "train or fetch the model again") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import datetime as dt
-import hashlib
 import io
 import json
 import tempfile
@@ -16,6 +15,7 @@ import msgspec
 from steps import naming
 from steps.aoi import geodesic_km2
 from steps.areas import AreaRow, area_table
+from steps.checksum import file_sha256
 from steps.disagreement import Disagreement, disagreement
 from steps.drift import Drift, properties
 from steps.drift_files import DRIFT_CSV, map_drift, write_drift
@@ -182,11 +182,7 @@ def _put_item(plan: Plan, store: Store, found: _Found, files: Sequence[MapFile])
 
 
 def _file(name: str, path: Path) -> MapFile:
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            sha.update(chunk)
-    return MapFile(name=name, href=f"./{path.name}", size=path.stat().st_size, sha256=sha.hexdigest())
+    return MapFile(name=name, href=f"./{path.name}", size=path.stat().st_size, sha256=file_sha256(path))
 
 
 def _model_files(plan: Plan, store: Store) -> Iterator[MapFile]:

@@ -1,7 +1,6 @@
 """A published map as it lies in a store or on a web server: its item, and the files beside it."""
 
 import contextlib
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+from steps.checksum import file_sha256
 from steps.errors import CatalogError, DataError, SceneError, UsageError
 from steps.model.card import ClassDef
 from steps.remote import RangeReader, is_web
@@ -73,7 +73,7 @@ class Published:
             else:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="geocrop-published-"))
                 path = _download(urljoin(self.href, str(self.asset("map")["href"])), Path(folder) / "map.tif")
-            if _sha256(path) != self.map_sha256:
+            if file_sha256(path) != self.map_sha256:
                 raise DataError(f"the map of {self.href} is not the one that it describes", "publish it again")
             yield path
 
@@ -134,8 +134,3 @@ def _download(href: str, path: Path) -> Path:
                 raise DataError(error.what, "check the item's map") from error
             size, done = piece.size, done + file.write(piece.data)
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
