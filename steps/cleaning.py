@@ -32,9 +32,26 @@ def held(store: Store, keys: Collection[str]) -> set[str]:
     """
     tiles = [key for key in keys if key.startswith("tiles/")]
     models = [key for key in keys if key.startswith("models/")]
-    noted = _noted(store, {_place(key) for key in tiles}) if tiles else set[str]()
-    planned = _planned(store, models) if models else set[str]()
+    notes, plans = _of_jobs(store, {_place(key) for key in tiles}) if tiles or models else ([], [])
+    noted = _noted(store, notes)
+    planned = _planned(store, plans, models) if models else set[str]()
     return planned | {key for key in tiles if not noted.isdisjoint((_place(key), _made(key)))}
+
+
+def _of_jobs(store: Store, places: Collection[str]) -> tuple[list[str], list[str]]:
+    """Keys of the notes on tiles in some places, and of all plans."""
+    notes, plans = [], []
+    for key in store.list(naming.PLANS):
+        _, job, *rest = key.split("/")
+        if rest[0] == "tiles" and _noted_place(key) in places:
+            notes.append(key)
+        elif key == naming.plan_key(job):
+            plans.append(key)
+    return notes, plans
+
+
+def _noted_place(note: str) -> str:
+    return note.rpartition("/")[2].partition(".")[0]
 
 
 def _place(key: str) -> str:
@@ -54,18 +71,16 @@ class _Note(msgspec.Struct, frozen=True):
     key: str = ""
 
 
-def _noted(store: Store, places: Collection[str]) -> set[str]:
-    """Of tiles in some places: names where somebody works, and `name/key` of what is done."""
+def _noted(store: Store, notes: Collection[str]) -> set[str]:
+    """What notes are of: names of tiles that somebody works on, and `name/key` of what is done."""
     begun, done = set[tuple[str, str]](), dict[tuple[str, str], str]()
-    for key in store.list(naming.PLANS):
-        _, job, *rest = key.split("/")
-        name = rest[-1].partition(".")[0]
-        if rest[0] == "tiles" and name in places:
-            if key.endswith(naming.BEGUN):
-                begun.add((job, name))
-            else:
-                done[job, name] = key
-    made = {_noted_content(store, name, key) for (_, name), key in done.items()}
+    for note in notes:
+        tile = note.split("/")[1], _noted_place(note)
+        if note.endswith(naming.BEGUN):
+            begun.add(tile)
+        else:
+            done[tile] = note
+    made = {_noted_content(store, name, note) for (_, name), note in done.items()}
     return made | {name for _, name in begun - done.keys()}
 
 
@@ -83,16 +98,15 @@ class _Plan(msgspec.Struct, frozen=True):
     card: ModelCard
 
 
-def _planned(store: Store, models: Collection[str]) -> set[str]:
+def _planned(store: Store, plans: Collection[str], models: Collection[str]) -> set[str]:
     """Of some models and what they were trained on, those that a plan names; all where a plan cannot be read."""
     found = set[str]()
-    for key in store.list(naming.PLANS):
-        if key == naming.plan_key(key.split("/")[1]):
-            try:
-                card = msgspec.json.decode(store.get_bytes(key), type=_Plan).card
-            except msgspec.DecodeError:
-                return set(models)
-            found.add(naming.model_key(card.digest))
-            if card.reference is not None:
-                found.add(naming.points_key(card.reference.points_sha256))
+    for key in plans:
+        try:
+            card = msgspec.json.decode(store.get_bytes(key), type=_Plan).card
+        except msgspec.DecodeError:
+            return set(models)
+        found.add(naming.model_key(card.digest))
+        if card.reference is not None:
+            found.add(naming.points_key(card.reference.points_sha256))
     return found.intersection(models)
