@@ -110,13 +110,28 @@ def job_of(run: Run, store: Minio) -> str:
 
 def published(run: Run, store: Minio) -> dict[str, bytes]:
     """The rasters of the map that a workflow published."""
-    job = job_of(run, store)
-    return {name: store.get_object(bucket_name=BUCKET, object_name=f"maps/{job}/{name}.tif").read() for name in RASTERS}
+    return rasters_at(store, f"maps/{job_of(run, store)}")
+
+
+def rasters_at(store: Minio, prefix: str) -> dict[str, bytes]:
+    """The rasters of a map in the store, by name."""
+    return {name: store.get_object(bucket_name=BUCKET, object_name=f"{prefix}/{name}.tif").read() for name in RASTERS}
 
 
 def tile_times(store: Minio) -> dict[str, float]:
     """When each tile's object was written."""
-    found = store.list_objects(bucket_name=BUCKET, prefix="tiles/", recursive=True)
+    return written(store, "tiles/")
+
+
+def forget_tiles(store: Minio) -> None:
+    """As if none was ever made."""
+    for name in tile_times(store):
+        store.remove_object(bucket_name=BUCKET, object_name=name)
+
+
+def written(store: Minio, prefix: str) -> dict[str, float]:
+    """When each object below a prefix was."""
+    found = store.list_objects(bucket_name=BUCKET, prefix=prefix, recursive=True)
     return {str(one.object_name): one.last_modified.timestamp() for one in found if one.last_modified}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
-from tests.e2e.argo import tile_times
+from tests.e2e.argo import forget_tiles
 from tests.e2e.farm import Farm, make_farm, rasters_of
 from tests.e2e.kube import Kube
 from tests.e2e.stage import BUCKET, Stage, cluster, staged, upload
@@ -38,8 +38,7 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture
 def fresh(stage: Stage) -> None:
     """No tile is in the store."""
-    for name in tile_times(stage.store):
-        stage.store.remove_object(bucket_name=BUCKET, object_name=name)
+    forget_tiles(stage.store)
 
 
 @pytest.fixture(scope="session")

@@ -40,12 +40,17 @@ class Farm:
 
     def map(self, aoi: Path, store: Path, size: int = TILE) -> Path:
         """Map an area with the local engine; the folder of the map."""
-        self.geocrop(
-            *("run", str(aoi), "--season", str(self.land.season), "--catalog", str(self.land.catalog)),
-            *("--name", "farm", "--model", str(self.model), "--out", str(store), "--tile-size", str(size)),
-        )
+        self.run(aoi, str(self.land.catalog), str(store), size)
         (found,) = (store / "maps").iterdir()
         return found
+
+    def run(self, aoi: Path, catalog: str, out: str, size: int, **environment: str) -> None:
+        """Map an area with the local engine, from any catalog into any store."""
+        self.geocrop(
+            *("run", str(aoi), "--season", str(self.land.season), "--catalog", catalog, "--name", "farm"),
+            *("--model", str(self.model), "--out", out, "--tile-size", str(size)),
+            **environment,
+        )
 
 
 def make_farm(folder: Path, size_px: int = 384) -> Farm:

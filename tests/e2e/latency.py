@@ -15,11 +15,10 @@ from lightkube import KubeConfig
 from minio import Minio
 
 from api.engines.argo import ArgoEngine
-from steps.settings import Settings
 from tests.api_server import any_context, live_api
 from tests.e2e.argo import Run, submit
 from tests.e2e.kube import Json, wait_for
-from tests.e2e.stage import ACCESS_KEY, BUCKET, SECRET_KEY, Stage
+from tests.e2e.stage import BUCKET, Stage, store_at
 
 _LOOK_SECONDS = 0.02
 
@@ -27,25 +26,14 @@ _LOOK_SECONDS = 0.02
 def event_seconds(stage: Stage, folder: Path, parameters: Mapping[str, str]) -> Json:
     """From a tile's note in the store to its event on a stream, over the tiles of a workflow."""
     with stage.kube.forwarded("service/minio", 9000) as port:
-        shared = Settings(
-            home=folder,
-            s3_endpoint=f"127.0.0.1:{port}",
-            s3_access_key=ACCESS_KEY,
-            s3_secret_key=SECRET_KEY,
-            s3_secure=False,
-        )
+        s3 = store_at(f"127.0.0.1:{port}")
+        shared = s3.settings(folder)
         store = f"s3://{BUCKET}"
         config = KubeConfig.from_file(stage.kube.kubeconfig)
         engine = ArgoEngine(stage.kube.namespace, "map-aoi", shared, config, store_url=store)
         context = any_context(folder, engine=engine, shared=shared, store=store)
-        with patch.dict(os.environ, _environment(shared)), live_api(context) as url:
+        with patch.dict(os.environ, s3.environ), live_api(context) as url:
             return _heard(stage.store, submit(stage.kube, "map-aoi", parameters), url)
-
-
-def _environment(shared: Settings) -> dict[str, str]:
-    """As the clerk reads its settings."""
-    names = ("s3_endpoint", "s3_access_key", "s3_secret_key")
-    return {f"GEOCROP_{name.upper()}": getattr(shared, name) for name in names} | {"GEOCROP_S3_SECURE": "false"}
 
 
 def _heard(store: Minio, run: Run, url: str) -> Json:

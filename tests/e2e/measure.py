@@ -22,14 +22,15 @@ import numpy as np
 import shapely
 from pyproj import Transformer
 
+from steps.batches import POD_START_S
 from steps.landscape import EPSG, ORIGIN
 from steps.model.grid import TileGrid, TileId
-from tests.e2e.argo import Run, job_of, map_parameters, published, submit, tile_times
-from tests.e2e.farm import RASTERS, Farm, make_farm
+from tests.e2e.argo import Run, forget_tiles, job_of, map_parameters, published, rasters_at, submit, written
+from tests.e2e.farm import Farm, make_farm
 from tests.e2e.kube import Json
 from tests.e2e.latency import event_seconds
 from tests.e2e.pods import first_line_seconds
-from tests.e2e.stage import ACCESS_KEY, BUCKET, SECRET_KEY, Stage, cluster, staged, upload
+from tests.e2e.stage import BUCKET, Stage, cluster, staged, store_at, upload
 from workflows import values
 
 SIZE_PX = 2976
@@ -37,8 +38,6 @@ SIDES = {1: (128, 1), 4: (128, 2), 16: (128, 4), 64: (128, 8)}
 """Number of tiles to pixels of a tile and tiles of a side."""
 MANY = {484: (128, 22)}
 LARGE = {4: (512, 2)}
-POD_S = 6.5
-"""Of a pod that are not work, as docs/scale.md has it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -75,8 +74,7 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
     aoi = _area(farm, size, side)
     here, made = _mapped_here(stage, farm, aoi, size)
     for forced in ("0",) if tiles > 64 else ("1", "0") if tiles == 16 else ("1",):  # tiles of a pod; 0: as planned
-        for name in tile_times(stage.store):
-            stage.store.remove_object(bucket_name=BUCKET, object_name=name)
+        forget_tiles(stage.store)
         parameters = map_parameters(farm, aoi, **{"tile-size": str(size), "tiles-per-pod": forced})
         start = time.monotonic()
         run = submit(stage.kube, "map-aoi", parameters)
@@ -94,32 +92,17 @@ def _job(stage: Stage, farm: Farm, tiles: int, size: int, side: int) -> None:
 
 def _mapped_here(stage: Stage, farm: Farm, aoi: Path, size: int) -> tuple[Json, dict[str, bytes]]:
     """Seconds of the local engine on as many cores as pods have, as a whole and from plan to last tile; its rasters."""
-    address = {name: stage.kube.get("service", name)["spec"]["clusterIP"] for name in ("minio", "scenes")}
+    address = {name: f"{stage.kube.get('service', name)['spec']['clusterIP']}:9000" for name in ("minio", "scenes")}
     place = f"here-{uuid.uuid4().hex[:6]}"
+    catalog = f"http://{address['scenes']}/landscape/catalog.json"
     start = time.monotonic()
-    farm.geocrop(
-        *("run", str(aoi), "--season", str(farm.land.season), "--name", "farm", "--model", str(farm.model)),
-        *("--catalog", f"http://{address['scenes']}:9000/landscape/catalog.json", "--tile-size", str(size)),
-        *("--out", f"s3://{BUCKET}/{place}"),
-        GEOCROP_S3_ENDPOINT=f"{address['minio']}:9000",
-        GEOCROP_S3_ACCESS_KEY=ACCESS_KEY,
-        GEOCROP_S3_SECRET_KEY=SECRET_KEY,
-        GEOCROP_S3_SECURE="false",
-    )
+    farm.run(aoi, catalog, f"s3://{BUCKET}/{place}", size, **store_at(address["minio"]).environ)
     seconds = time.monotonic() - start
-    found = {
-        str(one.object_name).removeprefix(f"{place}/"): one.last_modified.timestamp()
-        for one in stage.store.list_objects(bucket_name=BUCKET, prefix=f"{place}/", recursive=True)
-        if one.last_modified
-    }
-    planned = next(when for name, when in found.items() if name.endswith("/plan.json"))
-    tiles = max(when for name, when in found.items() if name.startswith("tiles/")) - planned
-    rasters = {Path(name).stem: name for name in found if name.startswith("maps/") and Path(name).stem in RASTERS}
-    made = {
-        stem: stage.store.get_object(bucket_name=BUCKET, object_name=f"{place}/{name}").read()
-        for stem, name in rasters.items()
-    }
-    return {"local_s": seconds, "local_tiles_s": tiles}, made
+    plans = written(stage.store, f"{place}/plans/")
+    (plan,) = (key for key in plans if key.endswith("/plan.json"))
+    tiles = max(written(stage.store, f"{place}/tiles/").values()) - plans[plan]
+    rasters = rasters_at(stage.store, f"{place}/maps/{Path(plan).parent.name}")
+    return {"local_s": seconds, "local_tiles_s": tiles}, rasters
 
 
 def _events(stage: Stage, farm: Farm) -> None:
@@ -150,7 +133,7 @@ def _facts(run: Run, stage: Stage, wall: float) -> Json:
         "tile_median_s": statistics.median(one["seconds"]["total"] for one in tiles),
         "peak_mb": max(one["peak_mb"] for one in tiles),
         "tiles_phase_s": _seconds(run, "tiles"),
-        "modelled_tiles_phase_s": (work + pods * POD_S) / min(slots, pods),
+        "modelled_tiles_phase_s": (work + pods * POD_START_S) / min(slots, pods),
         "steps_s": {
             name: _pod_seconds(run, name) for name in ("plan", "gate", "mosaic", "publish", "report", "settle")
         },

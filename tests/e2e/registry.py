@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.e2e.kube import PATIENCE, Json
-from tests.e2e.stage import ACCESS_KEY, BUCKET, SECRET_KEY, Stage, node_address
+from tests.e2e.stage import Stage, node_address, store_at
 from tests.mlflow_server import MlflowServer, mlflow_server
-from tests.s3_server import S3Server, free_ports
+from tests.s3_server import free_ports
 
 _RELAY = """
 import asyncio, sys
@@ -43,7 +43,7 @@ asyncio.run(main())
 def registry(stage: Stage, folder: Path) -> Iterator[MlflowServer]:
     """MLflow over the cluster's S3, known to the steps by their settings for as long as the context lasts."""
     with stage.kube.forwarded("service/minio", 9000) as port:
-        s3 = S3Server(f"127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY, bucket=BUCKET)
+        s3 = store_at(f"127.0.0.1:{port}")
         names = "mlflow:5000,127.0.0.1:*"
         with (
             mlflow_server(folder, f"sqlite:///{folder}/mlflow.db", s3, names) as server,

@@ -21,6 +21,7 @@ from minio import Minio
 from tests.e2e import images
 from tests.e2e.kube import PATIENCE, Json, Kube, kubectl_of, wait_for
 from tests.programs import ROOT, SHARED
+from tests.s3_server import S3Server
 
 STATE = Path(os.environ.get("CLUSTER_STATE", "/tmp/cluster/run"))
 APPS = ROOT / "gitops/apps"
@@ -210,6 +211,11 @@ def s3_server(name: str, image: str, command: Sequence[str] = ()) -> list[Json]:
 
 def _secret_env(name: str, key: str) -> Json:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": "geocrop-s3", "key": key}}}
+
+
+def store_at(endpoint: str) -> S3Server:
+    """The stage's store, as it is reached at an address."""
+    return S3Server(endpoint, ACCESS_KEY, SECRET_KEY, bucket=BUCKET)
 
 
 def client_of(port: int) -> Minio:
