@@ -9,14 +9,14 @@ export const DISAGREEMENT: readonly MapClass[] = [
   { code: 0, name: strings.result.agrees, colour: "cdd8cf" },
   { code: 1, name: strings.result.disagrees, colour: "b5179e" },
 ];
+const MOST_CONFIDENCE = 100;
+const MOST_CLEAR = 40;
+
 /** What people call a layer. */
 export function layerName(layer: string): string {
   const names: Readonly<Record<string, string>> = strings.result.names;
   return names[layer] ?? layer;
 }
-
-const MOST_CONFIDENCE = 100;
-const MOST_CLEAR = 40;
 
 /** Colours of a layer that the browser can draw; undefined where only TiTiler can. */
 export function paletteFor(layer: string, result: Schemas["ResultView"], palette: PaletteName): Uint32Array | undefined {
