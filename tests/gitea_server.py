@@ -70,7 +70,7 @@ def gitea_server() -> Iterator[GiteaServer]:
     folder.chmod(0o755)
     environment = {"GITEA_STATE": str(folder), "GITEA_PORT": str(port), "GITEA_ADMIN_PASSWORD": server.password}
     done = subprocess.run(
-        [str(script)], env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120
+        [str(script)], env=os.environ | environment, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=120
     )
     pid = int(done.stdout.split()[-1])
     try:

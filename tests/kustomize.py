@@ -30,7 +30,7 @@ def program() -> tuple[str, ...]:
 
 def build(folder: Path) -> list[Json]:
     """The objects of a folder."""
-    done = subprocess.run([*program(), str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*program(), str(folder)], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, f"{folder}: {done.stderr[-2000:]}"
     return [thing for thing in yaml.load_all(done.stdout, yaml.CSafeLoader) if thing]
 

@@ -137,7 +137,7 @@ def _run(command: Sequence[str | Path]) -> None:
     """As another user than root."""
     user = {"user": "postgres", "group": pwd.getpwnam("postgres").pw_gid, "extra_groups": []}
     done = subprocess.run(
-        command, cwd="/", capture_output=True, text=True, check=False, **(user if os.geteuid() == 0 else {})
+        command, cwd="/", capture_output=True, encoding="utf-8", check=False, **(user if os.geteuid() == 0 else {})
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")

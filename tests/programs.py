@@ -15,7 +15,7 @@ def unpacked(name: str) -> Path | None:
     if not (SHARED / f"bin/{name}.xz").exists():
         return None
     with one_at_a_time():
-        done = subprocess.run([str(SHARED / "unpack.sh"), name], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([str(SHARED / "unpack.sh"), name], stdout=subprocess.PIPE, encoding="utf-8", check=True)
     return Path(done.stdout.strip().splitlines()[-1]) / name
 
 

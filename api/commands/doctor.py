@@ -44,7 +44,7 @@ def kubectl(*arguments: str) -> str:
     if program is None:
         raise UsageError("kubectl is not here", "install it, or run this on the node")
     command = [program, *arguments, "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=60)  # noqa: S603
     if done.returncode:
         raise UsageError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()[:300]}", "is KUBECONFIG right?")
     return done.stdout

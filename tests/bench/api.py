@@ -143,7 +143,7 @@ def _load(port: int, path: str, key: str = "") -> Rate:
         script.flush()
         options = ["--threads=1", f"--connections={CONNECTIONS}", f"--duration={SECONDS}s", f"--script={script.name}"]
         command = [_wrk(), *options, f"http://127.0.0.1:{port}"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     answers, bad, seconds, p99 = (float(one) for one in done.stdout.rpartition("told:")[2].split())
     assert answers
     assert not bad, f"{bad:.0f} requests failed"

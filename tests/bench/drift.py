@@ -20,7 +20,7 @@ ROUNDS, SAMPLES, TURNS = 300, 10_000, 3
 def run() -> dict[str, float]:
     """CPU and wall seconds of both, their ratio, and what the tile itself counted as drift."""
     command = [sys.executable, "-m", "tests.bench.drift"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[2])
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -116,7 +116,9 @@ def run(tutorial_tiles: int = TUTORIAL_TILES) -> dict[str, float]:
 def _timed(command: list[str], out: Path) -> tuple[float, str]:
     start = time.perf_counter()
     env = os.environ | {"GEOCROP_HOME": str(out / "home")}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", check=True, env=env, cwd=Path(__file__).parents[2]
+    )
     return time.perf_counter() - start, done.stdout
 
 

@@ -33,7 +33,7 @@ _BETWEEN_LOOKS_S = 0.1
 def run() -> dict[str, float]:
     """Peaks in MB: `peak_mb` of a worker's resident memory, `run_mb` and `run_two_tiles_mb` of all processes."""
     command = [sys.executable, "-m", "tests.bench.tile_memory"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT)
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", cwd=_ROOT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found | {"run_mb": job_peak_mb(1), "run_two_tiles_mb": job_peak_mb(2)}
 

@@ -19,7 +19,7 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     for path in (RULES, CASES):
         shutil.copy(path, tmp_path)
     command = ["promtool", "test", "rules", CASES.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -58,7 +58,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_imports_nothing_heavy() -> None:
     """The command line starts without numpy, msgspec or any library of the field."""
     code = "import sys, steps.cli; steps.cli.build_parser(); print(sorted(m for m in sys.modules if '.' not in m))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
+    ).stdout
     assert not any(f"'{name}'" in loaded for name in ("numpy", "msgspec", "rasterio", "structlog", "rich", "shapely"))
 
 

@@ -37,7 +37,7 @@ def imports() -> grimp.ImportGraph:
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
     """The project's own text files."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     if listed.returncode:
         pytest.skip("not a git work tree of ours")
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
@@ -46,7 +46,7 @@ def tracked() -> list[Path]:
 def test_arrows_hold() -> None:
     """import-linter's contracts in pyproject.toml are kept."""
     command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert found.returncode == 0, found.stdout[-4000:]
 
 
@@ -70,7 +70,9 @@ def test_foundations_import_little(imports: grimp.ImportGraph, module: str, allo
 def test_what_an_api_imports_loads_no_raster_library() -> None:
     """Not even through the libraries that those modules import."""
     code = f"import sys\nfor name in {API_MODULES}: __import__('steps.' + name)\nprint(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
+    ).stdout
     assert "steps.records" in loaded.split()
     assert not RASTER_LIBRARIES & {name.split(".")[0] for name in loaded.split()}
 

@@ -234,5 +234,5 @@ def test_every_check_has_a_mistake() -> None:
 def test_argo_finds_nothing_wrong() -> None:
     """`argo lint --offline` agrees."""
     command = ["argo", "lint", "--offline", "--kinds=workflowtemplates,cronworkflows", str(FOLDER)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -34,7 +34,7 @@ class Farm:
         """Run the command line as a user would."""
         env = os.environ | {"GEOCROP_HOME": str(self.home), "GEOCROP_WORKERS": "2"} | environment
         command = [sys.executable, "-m", "steps.cli", *arguments]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
+        done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False, timeout=900)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 

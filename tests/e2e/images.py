@@ -158,5 +158,5 @@ def _env(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def _said(*command: str, env: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=_env(env), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=_env(env), stdout=subprocess.PIPE, encoding="utf-8", check=True)
     return done.stdout

@@ -79,7 +79,7 @@ class Installation:
         )
         env |= {"TF_DATA_DIR": str(self.folder / "tofu"), "PATH": f"{Path(self.kube.kubectl).parent}:{env['PATH']}"}
         command = [self.provisions.tofu, f"-chdir={MODULE}", *arguments]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=1200)
+        done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False, timeout=1200)
         assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
 
@@ -128,7 +128,7 @@ class Installation:
         path = f"{Path(self.kube.kubectl).parent}:{os.environ['PATH']}"
         command = [str(MODULE / "restore.sh")]
         env = self.kube.env | {"PATH": path}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=1200)
+        done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False, timeout=1200)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -177,7 +177,7 @@ class Installation:
 
     @staticmethod
     def _git(env: dict[str, str], *arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], env=env, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -39,7 +39,7 @@ class Kube:
         """What kubectl prints."""
         command = [self.kubectl, "-n", self.namespace, *arguments]
         done = subprocess.run(
-            command, input=stdin, env=self.env, capture_output=True, text=True, check=False, timeout=timeout
+            command, input=stdin, env=self.env, capture_output=True, encoding="utf-8", check=False, timeout=timeout
         )
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-2000:]}"
         return done.stdout
@@ -47,7 +47,7 @@ class Kube:
     def refused(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl says on standard error; fails when it succeeds."""
         command = [self.kubectl, "-n", self.namespace, *arguments]
-        done = subprocess.run(command, input=stdin, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=stdin, env=self.env, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode != 0, done.stdout
         return done.stderr
 

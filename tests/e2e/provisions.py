@@ -92,7 +92,7 @@ def of_services(base: str) -> str:
 def of_node(base: str) -> str:
     """Node of this machine, for building the page."""
     registry = subprocess.run(
-        ["npm", "config", "get", "registry"], check=True, stdout=subprocess.PIPE, text=True
+        ["npm", "config", "get", "registry"], check=True, stdout=subprocess.PIPE, encoding="utf-8"
     ).stdout
     node, npm = (Path(str(shutil.which(name))).resolve() for name in ("node", "npm"))
     text = _NODE.format(base=base, registry=registry.strip())
@@ -121,7 +121,7 @@ def _argocd() -> str:
     """The release's manifest out of the module that the shared cluster's Argo CD is built from; its images go there."""
     script = 'source "$here/release.sh" && echo "$RELEASE"'
     env = os.environ | {"here": str(SHARED / "argocd")}
-    said = subprocess.run(["bash", "-c", script], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    said = subprocess.run(["bash", "-c", script], env=env, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     manifest = Path(said.strip().splitlines()[-1]) / "manifests/install.yaml"
     wanted = set(re.findall(r"image: (\S+/(?:argocd|redis):\S+)", manifest.read_text(encoding="utf-8")))
     if not wanted <= set(images.there()):
@@ -134,7 +134,7 @@ def _tofu() -> tuple[str, dict[str, str]]:
     state = Path(tempfile.gettempdir()) / "cluster/services/platform-tofu"
     env = os.environ | {"TOFU_PROVIDER_HOST": "registry.opentofu.org", "TOFU_STATE": str(state)}
     said = subprocess.run(
-        [str(SHARED / "services/tofu-mirror.sh")], env=env, check=True, stdout=subprocess.PIPE, text=True
+        [str(SHARED / "services/tofu-mirror.sh")], env=env, check=True, stdout=subprocess.PIPE, encoding="utf-8"
     )
     name, _, value = said.stdout.strip().removeprefix("export ").partition("=")
     return str(PROGRAMS / "tofu"), {name: value}
@@ -151,7 +151,7 @@ def _argo(kubectl: str, *, shared: bool) -> str:
     text = (
         Path(path).read_text(encoding="utf-8")
         if Path(path).is_file()
-        else subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        else subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     )
     text = re.sub(r"(quay\.io/argoproj/[a-z-]+):latest", rf"\1:{ARGO_VERSION}", text)
     # A program that was not built as a release does not know the image of its executor.

@@ -75,7 +75,7 @@ def start_shared() -> str:
     """Start what does not run of the shared cluster; its kubeconfig. Raises LookupError where it does not start."""
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
     try:
-        done = subprocess.run([str(SHARED / "up.sh")], **quiet, text=True, check=True, timeout=PATIENCE)
+        done = subprocess.run([str(SHARED / "up.sh")], **quiet, encoding="utf-8", check=True, timeout=PATIENCE)
     except subprocess.SubprocessError as error:
         raise LookupError(f"the cluster in {SHARED} does not start here: {error}") from error
     return done.stdout.strip().splitlines()[-1]

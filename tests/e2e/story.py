@@ -52,7 +52,7 @@ def tell(place: Installation, land: Landscape, page: str) -> str:
         "PATH": f"{ROOT / '.tools/node/bin'}:{os.environ['PATH']}",
     }
     command = [str(PLAYWRIGHT), "test", "--config=playwright.cluster.config.ts"]
-    done = subprocess.run(command, cwd=ROOT / "ui", env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT / "ui", env=env, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     found = re.search(r"^job=(\S+)$", done.stdout, re.MULTILINE)
     assert found, done.stdout

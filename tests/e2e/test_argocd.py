@@ -38,7 +38,7 @@ class Repository:
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self.tree), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,9 @@ def traefik(cluster: tuple[Kube, Provisions]) -> str:
     if given := os.environ.get("E2E_INGRESS"):
         return given
     env = cluster[0].env
-    done = subprocess.run([str(SHARED / "ingress/up.sh")], env=env, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [str(SHARED / "ingress/up.sh")], env=env, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -258,7 +260,7 @@ def doctor(place: Installation) -> str:
     """What it says."""
     env = place.kube.env | {"PATH": f"{Path(place.kube.kubectl).parent}:{os.environ['PATH']}"}
     command = [sys.executable, "-m", "steps.cli", "doctor", "--namespace", "geocrop"]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False).stdout
 
 
 def test_prometheus_finds_what_runs(place: Installation) -> None:
@@ -499,7 +501,7 @@ def evict(place: Installation, pod: str) -> str:
     path = f"/api/v1/namespaces/{place.kube.namespace}/pods/{pod}/eviction"
     command = [place.kube.kubectl, "create", "--raw", path, "-f", "-"]
     done = subprocess.run(
-        command, input=json.dumps(body), env=place.kube.env, capture_output=True, text=True, check=False
+        command, input=json.dumps(body), env=place.kube.env, capture_output=True, encoding="utf-8", check=False
     )
     return done.stderr
 

@@ -227,5 +227,5 @@ def test_a_stac_api_validator_has_nothing_to_say(live: Live) -> None:
     asked += [f"--conformance={one}" for one in ("core", "collections", "features", "item-search")]
     asked += ["--geometry", _SQUARE, "--validate-pagination", "--headers", "Authorization: Bearer gck_any_secret"]
     command = [sys.executable, "-m", "tests.stac_api_validator", *asked]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert (said.returncode, "Errors: none" in said.stdout) == (0, True), said.stdout + said.stderr

@@ -34,7 +34,13 @@ def run_notebook(folder: Path, environment: dict[str, str]) -> list[dict[str, An
     shutil.copy(NOTEBOOK, copy)
     command = [Path(sys.executable).with_name("jupyter-execute"), copy.name, "--output=done.ipynb"]
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=900
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     cells: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))["cells"]

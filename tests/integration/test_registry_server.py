@@ -240,6 +240,6 @@ def test_a_worker_needs_no_more_than_the_skinny_client(tmp_path: Path, shared: S
         assert not list(home_outbox(settings).list("outbox/"))
     """)
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "home", mlflow.uri], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, tmp_path / "home", mlflow.uri], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]

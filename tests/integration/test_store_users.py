@@ -53,7 +53,9 @@ class Place:
             "STORE_SECURE": "false",
             "STORE_SECRETS": str(self.secrets),
         }
-        done = subprocess.run([sys.executable, str(PROGRAM)], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM)], env=env, capture_output=True, encoding="utf-8", check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

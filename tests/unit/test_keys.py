@@ -225,7 +225,9 @@ def test_the_locale_is_not_in_the_key(job: TileJob):
         "print(p.tile_job(p.tiles[0]).key, p.card.digest, p.job)"
     )
     environment = {"PYTHONHASHSEED": "7", "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, env=environment
+    )
     plan = any_plan(scenes=2)
     assert out.stdout.split() == [expected, plan.card.digest, plan.job]
 

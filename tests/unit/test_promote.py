@@ -213,7 +213,7 @@ def task(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if not (folder / ".venv").exists():
         (folder / ".venv").symlink_to(sys.prefix)
     (script,) = yaml.safe_load((ROOT / "Taskfile.yml").read_text(encoding="utf-8"))["tasks"][name]["cmds"]
-    return subprocess.run(["sh", "-euc", script], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(["sh", "-euc", script], cwd=folder, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_the_tasks_of_ci_judge_every_pin(registry: Settings, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_folder_is_resolved_without_mlflow(tmp_path: Path) -> None:
         "assert not {'mlflow', 'numba', 'rasterio', 'xarray', 'xgboost'} & {*sys.modules}"
     )
     folder = saved(tmp_path / "model")
-    run = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, encoding="utf-8", check=True)
     href, message = run.stdout.splitlines()
     assert href == str(folder)
     assert "/no/such/folder" in message
@@ -327,7 +327,7 @@ def answering(status: int) -> Iterator[str]:
 def test_mapping_imports_no_mlflow() -> None:
     """Neither the command line nor a worker that maps tiles waits for it, or has it in memory."""
     code = "import sys, steps.cli, steps.work, steps.local, steps.jobs, steps.publish\nprint('mlflow' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert run.stdout == "False\n"
 
 

@@ -144,7 +144,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no small file system can be mounted here")
     said = subprocess.run(
-        [*command, sys.executable, "-c", _FILL, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=True
+        [*command, sys.executable, "-c", _FILL, str(tmp_path)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        check=True,
     ).stdout
     message = r"75 \S+/a cannot be written: No space left on device: \d+ MB are free there; .*\nb'before' \['a'\]\n"
     assert re.fullmatch(message, said)

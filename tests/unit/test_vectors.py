@@ -226,7 +226,7 @@ def test_hostile_json_stays_within_memory(tmp_path):
     code = "import sys; from steps.vectors import read_aoi\ntry: read_aoi(sys.argv[1])\nexcept Exception as e: print(e)"
     limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (700_000_000, 700_000_000))  # noqa: E731
     done = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, preexec_fn=limit, check=False
+        [sys.executable, "-c", code, path], capture_output=True, encoding="utf-8", preexec_fn=limit, check=False
     )
     assert "more than 100,000 vertices" in done.stdout
 

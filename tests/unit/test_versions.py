@@ -13,7 +13,7 @@ def git(folder: Path, *arguments: str) -> str:
     """What git says, in a repository that nobody's configuration touches."""
     identity = ("-c", "user.name=any", "-c", "user.email=any@example.org", "-c", "commit.gpgsign=false")
     command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_versions_import_nothing_of_what_they_name():
         "heavy = {'rasterio', 'numpy', 'numba', 'xgboost', 'pyproj', 'subprocess'}; "
         "print(sorted(heavy & {*sys.modules}))"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert out.stdout.strip() == "[]"
 
 

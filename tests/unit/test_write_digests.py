@@ -23,7 +23,11 @@ def write(folder: Path, digests: dict[str, str], **environment: str) -> tuple[in
         (told / name).write_text(digest, encoding="ascii")
     env = os.environ | environment
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(path), str(told)], env=env, capture_output=True, text=True, check=False
+        [sys.executable, str(PROGRAM), str(path), str(told)],
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     return done.returncode, done.stderr, path.read_text(encoding="utf-8")
 

@@ -19,7 +19,7 @@ def run(script: str, folder: str) -> str:
     """What a script beside this one says. `-P`: it finds what is installed, not the sources beside it."""
     environment = os.environ | {"GEOCROP_HOME": folder, "NUMBA_CACHE_DIR": CACHE, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-P", str(Path(__file__).with_name(script)), folder]
-    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
 
 
 with tempfile.TemporaryDirectory() as home:
