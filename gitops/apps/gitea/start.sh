@@ -5,10 +5,11 @@ set -eu
 umask 077
 export HOME=/data/home USER=git
 mkdir -p "$HOME" /data/gitea
+user=$(id -un 2>/dev/null) || user=git # for a number without a name, some `id` print the number, and fail
 cat >/tmp/app.ini <<END
 APP_NAME = GeoCrop
 RUN_MODE = prod
-RUN_USER = $(id -un 2>/dev/null || echo git)
+RUN_USER = $user
 WORK_PATH = /data/gitea
 [server]
 PROTOCOL = http
@@ -47,7 +48,7 @@ ENABLED = true
 LEVEL = Warn
 END
 git_() { gitea --config /tmp/app.ini "$@"; }
-git_ migrate >/dev/null
+said=$(git_ migrate 2>&1) || { printf '%s\n' "$said" >&2 && exit 1; } # what is wrong is said on either
 # Gitea takes a password as an argument only: it is seen for a moment, inside this pod.
 word=$(cat /secrets/admin-password)
 if git_ admin user list --admin | grep -qw frankchine; then
