@@ -64,6 +64,11 @@ export function fetchResult(job: string, signal?: AbortSignal): Promise<Schemas[
   return answered(api.GET("/api/v1/jobs/{job}/result", { params: { path: { job } }, ...(signal && { signal }) }));
 }
 
+/** What a tile is shown as: one that is done and has nothing mapped is neither well nor failed. */
+export function stateOf({ phase, reason }: Tile): Tile["phase"] | "empty" {
+  return phase === "succeeded" && reason !== "" ? "empty" : phase;
+}
+
 export function isOver(phase: Schemas["JobView"]["phase"]): boolean {
   return phase !== "queued" && phase !== "running";
 }

@@ -33,6 +33,11 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const useJob = create<JobState>()(() => NOTHING);
 let begin: (() => void) | undefined;
 
+/** A tile as it was fetched, or as an event said since. */
+export function asHeard(tile: Tile): Tile {
+  return useJob.getState().moved.get(tile.tile) ?? tile;
+}
+
 /** Follows the job of the store again, from the start: it was ended, and goes on. */
 export function followAgain(): void {
   useJob.setState({ result: null, tile: null });

@@ -31,6 +31,17 @@ export function seasonFrom(start: string, days: number): Season {
   return { start, end: end.toISOString().slice(0, 10) };
 }
 
+/** The season of so many days that ends on a day. */
+export function seasonUntil(end: string, days: number): Season {
+  const start = new Date(Date.parse(end) - (days - 1) * DAY_MS);
+  return { start: start.toISOString().slice(0, 10), end };
+}
+
+/** A season as a model takes it: of the length that it was trained for, from the same day on; null: of any length. */
+export function seasonFor(season: Season, days: number | null): Season {
+  return days === null || isOfLength(season, days) ? season : seasonFrom(season.start, days);
+}
+
 /** Whether a model that was trained for so many days takes a season; a leap day is no matter. */
 export function isOfLength(season: Season, days: number): boolean {
   return Math.abs(daysOf(season) - days) <= TOLERANCE_DAYS;

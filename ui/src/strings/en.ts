@@ -216,7 +216,16 @@ export const en = {
     reconnecting: "Connection lost. Trying again; the map goes on being made.",
     notFound: "There is no such map here, or it is not yours to see.",
     tile: (tile: string) => `Tile ${tile}`,
-    tilePhases: { queued: "waiting", running: "in work", succeeded: "done", failed: "failed", cancelled: "cancelled", partial: "partly done" },
+    tilePhases: { queued: "waiting", running: "in work", succeeded: "done", empty: "not mapped", failed: "failed", cancelled: "cancelled", partial: "partly done" },
+    /** Why nothing of a tile is mapped; what is not here is said as the server says it. */
+    reasons: {
+      "no-scenes": "no scene in the season",
+      "all-cloud": "never seen without cloud",
+      "read-error": "its scenes could not be read; another try may read them",
+      "worker-lost": "never finished",
+      masked: "outside the mask",
+      "bad-scene": "its scenes are broken and were left out",
+    } as Readonly<Record<string, string>>,
     seconds: (seconds: number) => `${seconds.toFixed(1)} s`,
     share: "Share",
     shared: "Read-only link copied",

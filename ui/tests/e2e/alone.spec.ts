@@ -68,6 +68,8 @@ test("years play, one after the other", async ({ page }) => {
   await page.getByRole("button", { name: "Pause" }).click();
 });
 
+const size = (page: Page) => page.locator(".fact", { hasText: "Area" }).locator("dd");
+
 test("a pasted area is measured, kept in the address, and there again after a reload", async ({ page }) => {
   await open(page, "#at=31.07,-17.84,12");
   await paste(page, CORNERS);
@@ -76,6 +78,23 @@ test("a pasted area is measured, kept in the address, and there again after a re
   await expect(page).toHaveURL(/aoi=/);
   await page.reload();
   await expect(page.getByText("6,159 ha")).toBeVisible();
+});
+
+test("an area of many corners is in the address by a short name, and there again after a reload and in another tab", async ({ page, context }) => {
+  await open(page, "#at=31.07,-17.84,12");
+  const corners = Array.from({ length: 2_000 }, (_, i) => {
+    const [angle, radius] = [(i / 1_000) * Math.PI, 0.03 + 0.0005 * (i % 2)];
+    return [31.07 + radius * Math.cos(angle), -17.84 + radius * Math.sin(angle)];
+  });
+  await paste(page, JSON.stringify({ type: "Polygon", coordinates: [[...corners, corners[0]]] }));
+  await expect(page.getByText("Ready to be mapped")).toBeVisible();
+  await expect(page).toHaveURL(/aoi=\*[\da-z]+-[\da-z]+$/);
+  const measured = await size(page).innerText();
+  await page.reload();
+  await expect(size(page)).toHaveText(measured);
+  const second = await context.newPage();
+  await second.goto(page.url());
+  await expect(size(second)).toHaveText(measured);
 });
 
 test("an area that crosses itself is refused in words", async ({ page }) => {
@@ -104,8 +123,6 @@ async function choose(page: Page, tool: string): Promise<void> {
   await page.getByRole("button", { name: tool, exact: true }).click();
   await expect(page.locator(".maplibregl-canvas")).toHaveCSS("cursor", "crosshair");
 }
-
-const size = (page: Page) => page.locator(".fact", { hasText: "Area" }).locator("dd");
 
 test("a circle is measured while it grows", async ({ page }) => {
   await open(page, "#at=31.07,-17.84,12");

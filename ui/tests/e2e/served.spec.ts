@@ -1,7 +1,7 @@
 import type { Locator, Page } from "@playwright/test";
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { expect, expectAccessible, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
+import { differing, expect, expectAccessible, MIDDLE, paste, pictures, shareOfColour, SHOTS, test, watchErrors } from "./page";
 
 /** Against `geocrop serve` with the catalog, the baselines and the model of a made landscape. */
 test.describe.configure({ mode: "serial" });
@@ -9,6 +9,10 @@ test.setTimeout(600_000);
 
 const CORNERS = "31.085, -17.785\n31.135, -17.785\n31.135, -17.895\n31.085, -17.895";
 const RUN_MS = 400_000;
+/** Where the south-east corner of the area is on the screen. */
+const HARMED = [800, 560] as const;
+/** And a place of it to the north of that. */
+const MAPPED = [700, 200] as const;
 /** What marks pixels that two maps do not have in common. */
 const CHANGED = "b5179e";
 let made = "";
@@ -30,8 +34,20 @@ async function submit(page: Page): Promise<string> {
   return /job=([^&]+)/.exec(page.url())?.[1] ?? "";
 }
 
+const [DATA, PYTHON] = [process.env["UI_DATA"] ?? "../.task/ui-data", process.env["UI_PYTHON"] ?? "../.venv/bin/python"];
+const python = (...words: string[]) => execFileSync(PYTHON, words, { stdio: "pipe" });
 const drawn = (picture: Locator) => expect.poll(() => picture.evaluate((one: HTMLImageElement) => one.naturalWidth)).toBeGreaterThan(0);
 const published = (page: Page) => expect(page.getByText("Published", { exact: true })).toBeVisible({ timeout: RUN_MS });
+
+/** While an act lasts, no scene can be read at the south-east corner of the area. */
+async function harmed(act: () => Promise<void>): Promise<void> {
+  python("tests/harm.py", DATA, "31.133", "-17.893");
+  try {
+    await act();
+  } finally {
+    python("tests/harm.py", DATA);
+  }
+}
 
 test("from an area to its map: quote, submit, tiles, result; a reload and a second tab lose nothing", async ({ page, context }) => {
   await order(page, "Dam side");
@@ -48,6 +64,7 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
   await page.mouse.click(757, 400);
   await expect(page.getByText(/^Tile r\d+c\d+: /)).toBeVisible();
+  await expect(page.getByText(/^about .+ left$/)).toBeVisible();
   await pictures(page, "watching");
   await page.getByText(/^Log of tile r\d+c\d+$/).click();
   await expect(page.getByRole("list", { name: "Log" }).getByRole("listitem").first()).not.toHaveText("Nothing logged yet.", { timeout: RUN_MS });
@@ -81,14 +98,19 @@ test("layers, opacity, palette and swipe are in the address, and there again aft
     await page.waitForTimeout(2000);
     await page.screenshot({ path: `${SHOTS}/${layer.toLowerCase()}-1280-light.png`, animations: "disabled" });
   }
+  const whole = await page.screenshot({ clip: MIDDLE });
+  await page.getByRole("slider", { name: "Opacity" }).fill("0.4");
+  await page.waitForTimeout(1000);
+  expect(await differing(page, whole, await page.screenshot({ clip: MIDDLE }))).toBeGreaterThan(0.2);
   await page.getByRole("button", { name: "Swipe" }).click();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
   await page.waitForTimeout(3000);
   await page.screenshot({ path: `${SHOTS}/swipe-1280-light.png`, animations: "disabled" });
-  await expect(page).toHaveURL(/layer=disagreement.*swipe=on/);
+  await expect(page).toHaveURL(/layer=disagreement.*opacity=0.40.*swipe=on/);
   await page.reload();
   await expect(page.getByRole("slider", { name: /Swipe between/ })).toBeVisible();
   await expect(page.getByRole("combobox", { name: "Layer" })).toHaveValue("disagreement");
+  await expect(page.getByRole("slider", { name: "Opacity" })).toHaveValue("0.4");
 });
 
 test("the map, its provenance and a layer for QGIS can be had", async ({ page }) => {
@@ -134,6 +156,43 @@ test("a lost network loses nothing: a job goes on, and the page takes up where i
   expect(page.url()).toContain(job);
 });
 
+test("tiles that are not mapped say why, and come with another try", async ({ page }) => {
+  await order(page, "Dam side, broken scenes", "2021-09-20");
+  await harmed(async () => {
+    await submit(page);
+    await expect(page.getByText("Published in part", { exact: true })).toBeVisible({ timeout: RUN_MS });
+  });
+  await page.mouse.move(...HARMED);
+  await expect(page.getByText(/^Tile r\d+c\d+: not mapped \(its scenes are broken/)).toBeVisible();
+  await page.mouse.move(...MAPPED);
+  await expect(page.getByText(/^Tile r/)).toBeHidden();
+  await pictures(page, "partial");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await published(page);
+  await expect(page.getByRole("button", { name: "Try again" })).toBeHidden();
+  await expect(page.getByRole("region", { name: "Areas" })).toContainText("100% of the area is mapped");
+});
+
+test("tiles that failed are on the map with their reason, and are retried", async ({ page }) => {
+  await page.route("**/api/v1/quotes", async (route) => {
+    const body = route.request().postDataJSON() as { readonly options: object };
+    await route.continue({ postData: { ...body, options: { ...body.options, exclude_bad_scenes: false } } });
+  });
+  await order(page, "Dam side, none left out", "2021-09-22");
+  await harmed(async () => {
+    await submit(page);
+    await expect(page.getByText("Published in part", { exact: true })).toBeVisible({ timeout: RUN_MS });
+  });
+  await page.mouse.move(...HARMED);
+  await expect(page.getByText(/^Tile r\d+c\d+: failed \(/)).toContainText("red.tif");
+  await page.mouse.move(...MAPPED);
+  await expect(page.getByText(/^Tile r/)).toBeHidden();
+  await pictures(page, "failed-tiles");
+  await page.getByRole("button", { name: "Retry failed tiles" }).click();
+  await published(page);
+  await expect(page.getByRole("button", { name: "Retry failed tiles" })).toBeHidden();
+});
+
 test("two maps are compared: what changed, as a matrix and on the map", async ({ page }) => {
   await page.goto(`/#job=${made}`);
   await published(page);
@@ -150,8 +209,7 @@ test("two maps are compared: what changed, as a matrix and on the map", async ({
 });
 
 test("once a map is assessed, its legend has areas with their intervals", async ({ page }) => {
-  const [data = "../.task/ui-data", python = "../.venv/bin/python"] = [process.env["UI_DATA"], process.env["UI_PYTHON"]];
-  execFileSync(python, ["tests/assess.py", data, new URL(test.info().project.use.baseURL ?? "").port, made], { stdio: "pipe" });
+  python("tests/assess.py", DATA, new URL(test.info().project.use.baseURL ?? "").port, made);
   await page.goto(`/#job=${made}`);
   await published(page);
   const areas = page.getByRole("region", { name: "Areas" });
@@ -193,7 +251,7 @@ test("a KML file is read by the server", async ({ page }) => {
 for (const name of ["north.gpkg", "north.zip"]) {
   test(`an area in ${name} is read by the server, from whatever plane it is in`, async ({ page }) => {
     await page.goto("/#at=31.09,-17.84,12");
-    await page.locator("input[type=file]").setInputFiles(`${process.env["UI_DATA"] ?? "../.task/ui-data"}/files/${name}`);
+    await page.locator("input[type=file]").setInputFiles(`${DATA}/files/${name}`);
     await expect(page.getByText("Ready to be mapped")).toBeVisible();
     await expect(page.getByText(/^70\d ha$/)).toBeVisible();
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { daysOf, isOfLength, presets, seasonFrom } from "@/season/presets";
+import { daysOf, isOfLength, presets, seasonFor, seasonFrom, seasonUntil } from "@/season/presets";
 
 describe("season presets", () => {
   it("have ended, the newest first", () => {
@@ -23,6 +23,15 @@ describe("the length of a season", () => {
       const start = new Date(Date.UTC(2015, 0, 1 + offset)).toISOString().slice(0, 10);
       expect(daysOf(seasonFrom(start, days))).toBe(days);
       expect(isOfLength(seasonFrom(start, days), days)).toBe(true);
+      expect(seasonUntil(seasonFrom(start, days).end, days)).toEqual(seasonFrom(start, days));
     }));
+  });
+
+  it("is made what a model wants, and left alone where it is or may be any", () => {
+    const season = { start: "2021-09-15", end: "2022-09-30" };
+    expect(seasonFor(season, 365)).toEqual({ start: "2021-09-15", end: "2022-09-14" });
+    expect(seasonFor(season, 400)).toEqual({ start: "2021-09-15", end: "2022-10-19" });
+    expect(seasonFor(season, 381)).toBe(season);
+    expect(seasonFor(season, null)).toBe(season);
   });
 });

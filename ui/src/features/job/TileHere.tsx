@@ -1,3 +1,4 @@
+import { stateOf } from "@/job/follow";
 import { strings } from "@/strings";
 import { useTileHere } from "./useTileHere";
 
@@ -7,7 +8,7 @@ export function TileHere() {
   if (here === undefined) return null;
   return (
     <p className="hint" aria-live="polite">
-      {strings.job.tile(here.tile)}: {strings.job.tilePhases[here.phase]}{here.reason !== "" && ` (${here.reason})`}{here.seconds > 0 && `, ${strings.job.seconds(here.seconds)}`}
+      {strings.job.tile(here.tile)}: {strings.job.tilePhases[stateOf(here)]}{here.reason !== "" && ` (${strings.job.reasons[here.reason] ?? here.reason})`}{here.seconds > 0 && `, ${strings.job.seconds(here.seconds)}`}
     </p>
   );
 }

@@ -1,8 +1,8 @@
 import type { ExpressionSpecification, GeoJSONSource, Map as MapLibre } from "maplibre-gl";
 import { useEffect } from "react";
 import type { Schemas } from "@/api/client";
-import { isPublished } from "@/job/follow";
-import { useJob } from "@/job/store";
+import { isPublished, stateOf } from "@/job/follow";
+import { asHeard, useJob } from "@/job/store";
 import { SLOTS } from "@/map/basemap";
 import { useMap } from "@/map/context";
 import { paddingOf } from "@/map/padding";
@@ -11,8 +11,8 @@ import { useView } from "@/view/store";
 const SOURCE = "tiles";
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const COLOURS: ExpressionSpecification = [
-  "match", ["coalesce", ["feature-state", "phase"], "queued"],
-  "running", "#e8b14c", "succeeded", "#2f8f5b", "failed", "#c4281b", "#7d8579",
+  "match", ["coalesce", ["feature-state", "shown"], "queued"],
+  "running", "#e8b14c", "succeeded", "#2f8f5b", "empty", "#7a5ea8", "failed", "#c4281b", "#7d8579",
 ];
 
 /** The job's tiles on the map; a tile that moves on is a change of state of one feature, not of the source. */
@@ -25,12 +25,12 @@ export function TileLayer() {
     if (map === null) return;
     addLayers(map);
     void map.getSource<GeoJSONSource>(SOURCE)?.setData(tiles === null ? EMPTY : shownOf(tiles, hidden));
-    for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { phase: properties.phase });
+    for (const { properties } of tiles?.features ?? []) map.setFeatureState({ source: SOURCE, id: properties.tile }, { shown: stateOf(asHeard(properties)) });
   }, [map, tiles, hidden]);
   useEffect(() => {
     if (map === null) return undefined;
     return useJob.subscribe(({ fresh }, before) => {
-      if (fresh !== before.fresh) for (const { tile, phase } of fresh) map.setFeatureState({ source: SOURCE, id: tile }, { phase });
+      if (fresh !== before.fresh) for (const tile of fresh) map.setFeatureState({ source: SOURCE, id: tile.tile }, { shown: stateOf(tile) });
     });
   }, [map]);
   useJobCamera(map, job);
@@ -49,7 +49,7 @@ function useJobCamera(map: MapLibre | null, job: Schemas["JobView"] | null): voi
 
 /** Once there is a map, only tiles that it lacks. */
 function shownOf({ features }: Schemas["TileCollection"], published: boolean): GeoJSON.FeatureCollection {
-  const shown = published ? features.filter(({ properties }) => properties.phase === "failed") : features;
+  const shown = published ? features.filter(({ properties }) => stateOf(asHeard(properties)) !== "succeeded") : features;
   return { type: "FeatureCollection", features: shown as unknown as GeoJSON.Feature[] };
 }
 

@@ -7,7 +7,7 @@ import { baselineFor } from "@/baseline/fit";
 import { useBaselines } from "@/baseline/store";
 import { Note } from "@/kit/Note";
 import { Trouble } from "@/kit/Trouble";
-import { isOfLength, presets, seasonFrom, spell, type Season } from "@/season/presets";
+import { isOfLength, presets, seasonFor, seasonFrom, spell, type Season } from "@/season/presets";
 import { strings } from "@/strings";
 import { useView } from "@/view/store";
 import { CatalogField } from "./CatalogField";
@@ -29,7 +29,8 @@ export function OrderPanel() {
   const [catalog, setCatalog] = useState("");
   const [given, setGiven] = useState<Options | null>(null);
   const chosen = models.data?.find((one) => `${one.name}/${one.version}` === model) ?? models.data?.[0];
-  const season = picked ?? firstSeason(chosen?.season_days ?? null);
+  const days = chosen?.season_days ?? null;
+  const season = picked === null ? firstSeason(days) : seasonFor(picked, days);
   if (area === null || faultOf(area, limits) !== undefined) {
     return (
       <div className="stack">
@@ -48,7 +49,7 @@ export function OrderPanel() {
       {models.loading && !models.data && <p className="row hint" role="status"><span className="spinner" />{strings.app.loading}</p>}
       {models.data?.length === 0 && <Note tone="plain">{strings.order.noModels}</Note>}
       {models.data && chosen && <ModelField models={models.data} chosen={chosen} onChange={setModel} />}
-      <SeasonField season={season} days={chosen?.season_days ?? null} onChange={setSeason} />
+      <SeasonField season={season} days={days} onChange={setSeason} />
       {catalogs.data && catalogs.data.length > 1 && <CatalogField catalogs={catalogs.data} value={catalog} onChange={setCatalog} />}
       {order && <OptionsField options={options} baselines={baselines} onChange={setGiven} />}
       {order && catalogs.data && <QuoteCard key={`${order.model} ${spell(season)}`} order={order} />}

@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import { isOfLength, presets, seasonFrom, spell, type Season } from "@/season/presets";
+import { isOfLength, presets, seasonFrom, seasonUntil, spell, type Season } from "@/season/presets";
 import { count, strings } from "@/strings";
 
 interface Props {
@@ -9,7 +9,7 @@ interface Props {
   readonly onChange: (season: Season) => void;
 }
 
-/** A season by its name, or by its first day: a model wants seasons of the length that it was trained for. */
+/** A season by its name, or by its first or last day: a model wants seasons of the length that it was trained for. */
 export function SeasonField({ season, days, onChange }: Props) {
   const all = useMemo(() => presets(new Date().toISOString().slice(0, 10), 6), []);
   const fitting = all.filter((one) => days === null || isOfLength(one, days));
@@ -28,7 +28,7 @@ export function SeasonField({ season, days, onChange }: Props) {
           <input type="date" className="input" value={season.start} onChange={(event) => choose(startingOn(event.target.value))} />
         </label>
         <label className="field grow"><span>{strings.order.end}</span>
-          <input type="date" className="input" value={season.end} min={season.start} onChange={(event) => choose({ ...season, end: event.target.value })} />
+          <input type="date" className="input" value={season.end} min={days === null ? season.start : undefined} onChange={(event) => choose(endingOn(event.target.value))} />
         </label>
       </div>
       <p className="hint">{days === null ? strings.order.presetHint : strings.order.lengthHint(count(days))}</p>
@@ -38,6 +38,11 @@ export function SeasonField({ season, days, onChange }: Props) {
   function startingOn(start: string): Season | undefined {
     if (start === "") return undefined;
     return days === null ? { ...season, start } : seasonFrom(start, days);
+  }
+
+  function endingOn(end: string): Season | undefined {
+    if (end === "") return undefined;
+    return days === null ? { ...season, end } : seasonUntil(end, days);
   }
 
   function choose(next: Season | undefined): void {
