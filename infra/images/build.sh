@@ -3,7 +3,7 @@
 # Settings are in .gitea/workflows/build-push.yaml; the token goes over standard input.
 set -euo pipefail
 commit=${1:?the commit}
-: "${REGISTRY:=docker.io}" "${OWNER:=frankchine}" "${IMAGES:=worker api web jupyter}" "${INSECURE:=false}"
+: "${REGISTRY:=docker.io}" "${OWNER:=frankchine}" "${IMAGES:=worker api web jupyter runner}" "${INSECURE:=false}"
 cd "$(dirname "$0")/../.."
 verify=true
 [[ $INSECURE != true ]] || verify=false

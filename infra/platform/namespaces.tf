@@ -5,8 +5,9 @@ locals {
   namespaces = {
     geocrop        = "restricted"
     argocd         = "restricted"
-    geocrop-builds = "baseline"
+    geocrop-builds = "privileged" # see gitops/apps/runner: profiles of seccomp and AppArmor forbid what building needs
   }
+  storage = { geocrop = var.storage, argocd = "0", geocrop-builds = "1Gi" }
 }
 
 resource "kubernetes_namespace" "of" {
@@ -53,7 +54,7 @@ resource "kubernetes_resource_quota" "node" {
     hard = {
       "services.nodeports"     = "0"
       "services.loadbalancers" = "0"
-      "requests.storage"       = each.key == "geocrop" ? var.storage : "0"
+      "requests.storage"       = local.storage[each.key]
     }
   }
 }

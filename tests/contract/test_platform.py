@@ -53,8 +53,8 @@ def made_secrets() -> frozenset[str]:
 
 
 def references(objects: checks.Objects) -> list[str]:
-    """With the secrets that are made in the cluster."""
-    return checks.references(objects, made_secrets())
+    """With the secrets that are made in the cluster; the runner's is in its own namespace, and can be had anew."""
+    return checks.references(objects, made_secrets() | {"runner"})
 
 
 ALL = [references if one is checks.references else one for one in checks.CHECKS]
@@ -114,7 +114,11 @@ def test_argo_workflows_is_built_on_its_release(tmp_path: Path) -> None:
     assert count == 1
     path.write_text(text, encoding="utf-8")
     objects = kustomize.build(folder)
-    assert {thing["kind"] for thing in objects} == {"Deployment", "ConfigMap"}
+    assert {thing["kind"] for thing in objects} == {"Deployment", "ConfigMap", "CustomResourceDefinition"}
+    for thing in objects:
+        if thing["kind"] == "CustomResourceDefinition":
+            fields = thing["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+            assert all("properties" not in field for field in fields.values()), thing["metadata"]["name"]
     (settings,) = (thing["data"] for thing in objects if thing["kind"] == "ConfigMap")
     assert yaml.safe_load(settings["workflowRestrictions"]) == {"templateReferencing": "Strict"}
     assert yaml.safe_load(settings["persistence"])["archive"] is True
@@ -136,7 +140,20 @@ def release() -> list[Json]:
     ]
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "workflow-controller-configmap"}}
     rank = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "workflow-controller"}}
-    return [*deployments, settings, rank | {"value": 1000000}]
+    return [*deployments, settings, rank | {"value": 1000000}, *kinds()]
+
+
+def kinds() -> Iterator[Json]:
+    """With as much of their schemas as there is to be left out; templates have no status."""
+    anything = {"type": "object", "properties": {"any": {"type": "string"}}}
+    for name in ("workflows", "cronworkflows", "workflowtemplates", "clusterworkflowtemplates"):
+        fields = {"spec": anything} | ({} if name.endswith("templates") else {"status": anything})
+        schema = {"type": "object", "properties": fields}
+        spec = {"group": "argoproj.io", "versions": [{"name": "v1alpha1", "schema": {"openAPIV3Schema": schema}}]}
+        meta = {"name": f"{name}.argoproj.io"}
+        yield {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec
+        }  # fmt: skip
 
 
 def test_the_store_s_users_are_those_of_the_secrets() -> None:
@@ -179,6 +196,24 @@ def pod(objects: list[Json]) -> Json:
 def box(objects: list[Json]) -> Json:
     """Its container."""
     found: Json = pod(objects)["containers"][0]
+    return found
+
+
+def builds(objects: list[Json]) -> Json:
+    """The pod that builds images."""
+    found: Json = one(objects, "StatefulSet", "runner")["spec"]["template"]["spec"]
+    return found
+
+
+def builder(objects: list[Json]) -> Json:
+    """Its container."""
+    found: Json = builds(objects)["containers"][0]
+    return found
+
+
+def rights(objects: list[Json]) -> Json:
+    """Its capabilities."""
+    found: Json = builder(objects)["securityContext"]["capabilities"]
     return found
 
 
@@ -265,6 +300,11 @@ MUTATIONS: list[tuple[str, checks.Check, Change]] = [
     ("capabilities", checks.security, lambda all_: box(all_)["securityContext"].update(capabilities={"add": ["X"]})),
     ("writable root", checks.security, lambda all_: box(all_)["securityContext"].pop("readOnlyRootFilesystem")),
     ("privileged", checks.security, lambda all_: box(all_)["securityContext"].update(privileged=True)),
+    ("builder is privileged", checks.security, lambda all_: builder(all_)["securityContext"].update(privileged=True)),
+    ("builder may mount", checks.security, lambda all_: rights(all_)["add"].append("SYS_ADMIN")),
+    ("builder has all rights", checks.security, lambda all_: rights(all_).pop("drop")),
+    ("builder's token", checks.security, lambda all_: builds(all_).pop("automountServiceAccountToken")),
+    ("builder on the node", checks.live_page, lambda all_: builds(all_).update(hostPID=True)),
     ("default token", checks.security, lambda all_: pod(all_).pop("serviceAccountName")),
     ("secret in git", checks.secrets, lambda all_: all_.append(thing("Secret", "x"))),
     ("secret in clear", checks.secrets, lambda all_: box(all_)["env"].append(variable("DB_PASSWORD", value="hunter2"))),
@@ -347,6 +387,7 @@ def waves() -> Iterator[tuple[str, int]]:
         ("gitea", "sign-in"),
         ("mlflow", "api"),
         ("api", "web"),
+        ("gitea", "runner"),
     ],
 )
 def test_what_is_needed_comes_first(first: str, then: str) -> None:

@@ -17,6 +17,9 @@ from tests.e2e.installation import Installation
 from tests.programs import SHARED
 from tests.s3_server import free_ports
 
+HOST = "this-machine"
+"""The label of the runner here; the platform's own is in the cluster, which has no package registries."""
+
 
 @dataclass(frozen=True)
 class Actions:
@@ -76,6 +79,7 @@ def actions(place: Installation) -> Iterator[Actions]:
         "REGISTRY_STATE": str(folder / "registry"),
         "REGISTRY_PORT": str(port),
         "RUNNER_STATE": str(folder / "runner"),
+        "RUNNER_LABELS": f"{HOST}:host",
         "RUNNER_TOKEN": token.strip().splitlines()[-1],
         "GITEA_URL": gitea,
     }

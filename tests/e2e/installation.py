@@ -38,6 +38,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "sign-in": ("oauth2-proxy",),
     "argocd": (),
     "backups": ("postgis", "geocrop-api"),
+    "runner": ("geocrop-runner",),
     "monitoring": ("prometheus", "kube-state-metrics"),
     "argo-workflows": ("argo",),
 }

@@ -75,11 +75,12 @@ def _made_images() -> dict[str, str]:
     node = of_node(base)
     services = of_services(base)
     made = {"base": base, "nginx": base, "node": node, "python": services, "minio": services, "gitea": services}
-    made["postgis"] = images.bring(images.base(*images.SERVICE_PACKAGES, "postgresql-15", "postgresql-15-postgis-3"))
+    made["postgis"] = of_postgis()
     for name, folders in _PACKAGE.items():
         made[f"geocrop-{name}"] = images.of_dockerfile(name, (*folders, *_EVERY), {"BASE_IMAGE": base})
     made["geocrop-web"] = images.of_dockerfile("web", ("ui",), {"BASE_IMAGE": base, "BUILD_IMAGE": node})
     made["geocrop-worker"] = worker_image(shared=True)
+    made["geocrop-runner"] = of_runner()
     return made | _programs()
 
 
@@ -87,6 +88,22 @@ def of_services(base: str) -> str:
     """MinIO and Gitea beside Debian's Python."""
     files = {name: images.program(name) for name in ("minio", "gitea")}
     return images.bring(images.of_text("platform-services", _SERVICES.format(base=base), files))
+
+
+def of_postgis() -> str:
+    """Debian's PostGIS; its user has the number that upstream's image gives it."""
+    base = images.base(*images.SERVICE_PACKAGES, "postgresql-15", "postgresql-15-postgis-3")
+    text = f"FROM {base}\nRUN echo postgres:x:999:999::/var/lib/postgresql:/bin/sh >>/etc/passwd\n"
+    return images.bring(images.of_text("platform-postgis", text, {}))
+
+
+def of_runner() -> str:
+    """Our image of what builds images, on Debian's packages."""
+    base = images.base("buildah", "ca-certificates", "git", "uidmap")
+    name = "gitea-runner"
+    text = f"FROM scratch\nCOPY {name} /usr/local/bin/{name}\n"
+    runner = images.of_text("platform-runner", text, {name: images.program(name)})
+    return images.of_dockerfile("runner", (), {"BASE_IMAGE": base, "RUNNER_IMAGE": runner})
 
 
 def of_node(base: str) -> str:

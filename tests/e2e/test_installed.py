@@ -21,7 +21,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from steps.landscape import Landscape, make_landscape
-from tests.e2e.actions import Actions, actions
+from tests.e2e.actions import HOST, Actions, actions
 from tests.e2e.elsewhere import elsewhere, name_target
 from tests.e2e.images import CERTIFICATES
 from tests.e2e.installation import DOMAIN, LIVE, Installation, live_page, source
@@ -450,8 +450,8 @@ def test_a_push_becomes_a_running_version(place: Installation) -> None:
         pytest.skip("ACTIONS NOT TESTED: there is no buildah, or the images name no node to build with")
     with actions(place) as gitea:
         gitea.set(
-            REGISTRY=gitea.registry, OWNER="team", IMAGES="web", INSECURE="true", TESTS="true", GITEA_URL=gitea.gitea,
-            NODE_IMAGE=images["node"], WEB_BASE_IMAGE=images["nginx"], CERTIFICATES=CERTIFICATES,
+            RUNNER=HOST, REGISTRY=gitea.registry, OWNER="team", IMAGES="web", INSECURE="true", TESTS="true",
+            GITEA_URL=gitea.gitea, NODE_IMAGE=images["node"], WEB_BASE_IMAGE=images["nginx"], CERTIFICATES=CERTIFICATES,
         )  # fmt: skip
         words = f"version {time.time():.0f}"
         with place.checkout() as tree:

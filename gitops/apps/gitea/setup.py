@@ -16,7 +16,9 @@ from typing import Any
 GITEA = os.environ.get("GITEA", "http://gitea:3000")
 SECRETS = Path(os.environ.get("SECRETS", "/secrets"))
 ACCOUNT = Path(os.environ.get("ACCOUNT", "/var/run/secrets/kubernetes.io/serviceaccount"))
-ADMIN, NOTEBOOKS = "frankchine", "notebooks"
+ADMIN, NOTEBOOKS, REPOSITORY = "frankchine", "notebooks", "geocrop"
+BUILDS = "geocrop-builds"
+"""The namespace of what builds images."""
 CLIENTS = {
     "api-client": ["https://app.portfolio.{domain}/api/v1/auth/callback"],
     "sign-in-client": ["https://ml.{domain}/oauth2/callback", "https://lab.{domain}/oauth2/callback"],
@@ -36,6 +38,7 @@ def main() -> int:
             make_client(secret, wanted, admin)
         elif there[secret]["redirect_uris"] != wanted:
             sys.stderr.write(f"client {secret} is for {there[secret]['redirect_uris']}: remove it and its secret\n")
+    bring_runner_token(admin)
     return 0
 
 
@@ -64,6 +67,21 @@ def make_client(secret: str, addresses: list[str], admin: str) -> None:
     sys.stdout.write(f"made client {secret}\n")
 
 
+def bring_runner_token(admin: str) -> None:
+    """Have the runner's secret hold the token by which it registers, for our repository alone.
+
+    There may be no repository yet, or no runner, whose folder says that we may make its secret.
+    """
+    path = f"repos/{ADMIN}/{REPOSITORY}/actions/runners/registration-token"
+    if (token := gitea("POST", path, admin, missing=True)) is None:
+        return
+    try:
+        store("runner", {"token": token["token"]}, BUILDS)
+    except urllib.error.HTTPError as error:
+        if error.code not in {403, 409}:  # there is no runner; it has its token
+            raise
+
+
 def gitea(method: str, path: str, admin: str, body: Any = None, *, missing: bool = False) -> Any:
     """What Gitea's API answers; None for something missing that may be."""
     mark = base64.b64encode(f"{ADMIN}:{admin}".encode()).decode()
@@ -77,12 +95,12 @@ def gitea(method: str, path: str, admin: str, body: Any = None, *, missing: bool
         raise
 
 
-def store(name: str, values: dict[str, str]) -> None:
-    """Make a secret in the namespace of this pod."""
+def store(name: str, values: dict[str, str], namespace: str = "") -> None:
+    """Make a secret, in the namespace of this pod or in another."""
     labels = {"app.kubernetes.io/part-of": "geocrop", "app.kubernetes.io/managed-by": "gitea-setup"}
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     thing = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "data": data}
-    namespace = (ACCOUNT / "namespace").read_text(encoding="ascii")
+    namespace = namespace or (ACCOUNT / "namespace").read_text(encoding="ascii")
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     token = (ACCOUNT / "token").read_text(encoding="ascii").strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
