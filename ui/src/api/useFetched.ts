@@ -1,3 +1,4 @@
+import { ProblemError } from "./client";
 import { useCallback, useEffect, useState } from "react";
 
 export interface Fetched<T> {
@@ -7,17 +8,26 @@ export interface Fetched<T> {
   readonly again: () => void;
 }
 
-/** What a request brings; it is asked again when `key` changes, and not at all while that is null. Old data stay meanwhile. */
+const AGAIN_MS = 4_000;
+
+/**
+ * What a request brings; it is asked again when `key` changes, or by itself where no server answered, and not at all while
+ * `key` is null. Old data stay meanwhile.
+ */
 export function useFetched<T>(key: string | null, request: (signal: AbortSignal) => Promise<T>, wait = 0): Fetched<T> {
   const [state, setState] = useState<{ data?: T; error?: Error; key?: string }>({});
   const [round, setRound] = useState(0);
   useEffect(() => {
     if (key === null) return undefined;
     const leaving = new AbortController();
-    const timer = setTimeout(() => {
+    let timer = setTimeout(() => {
       request(leaving.signal).then(
         (data) => !leaving.signal.aborted && setState({ data, key }),
-        (error: unknown) => !leaving.signal.aborted && setState({ error: toError(error), key }),
+        (error: unknown) => {
+          if (leaving.signal.aborted) return;
+          setState({ error: toError(error), key });
+          if (mayPass(error)) timer = setTimeout(() => setRound((before) => before + 1), AGAIN_MS);
+        },
       );
     }, wait);
     return () => {
@@ -29,6 +39,11 @@ export function useFetched<T>(key: string | null, request: (signal: AbortSignal)
   }, [key, round, wait]);
   const again = useCallback(() => setRound((before) => before + 1), []);
   return { data: state.data, error: state.error, loading: key !== null && state.key !== key, again };
+}
+
+/** Nobody answered, or a proxy said so for a server that is away. */
+function mayPass(error: unknown): boolean {
+  return !(error instanceof ProblemError) || [502, 503, 504].includes(error.status);
 }
 
 function toError(error: unknown): Error {

@@ -227,6 +227,17 @@ test("the history shows maps as pictures", async ({ page }) => {
   await published(page);
 });
 
+test("models that could not be had are there by themselves once the server answers", async ({ page }) => {
+  await page.route("**/api/v1/models", (route) => route.abort());
+  await page.goto("/#at=31.09,-17.84,12");
+  await paste(page, CORNERS);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByRole("alert")).toContainText("The server does not answer");
+  await page.unroute("**/api/v1/models");
+  await expect(page.getByRole("combobox", { name: "Model" })).toBeVisible();
+  await expect(page.getByText("The server does not answer")).toBeHidden();
+});
+
 test("an area is saved on the server, taken again, and removed", async ({ page }) => {
   await page.goto("/#at=31.09,-17.84,12&year=2022");
   await paste(page, CORNERS);
