@@ -64,13 +64,17 @@ class Actions:
             return str(answer.read().decode(errors="replace")[-3000:])
 
 
+def repository(place: Installation, registry: str = "") -> Actions:
+    """That of an installation."""
+    address = place.kube.get("service", "gitea")["spec"]["clusterIP"]
+    return Actions(f"http://{address}:3000", place.secret("gitea", "admin-password"), registry)
+
+
 @contextlib.contextmanager
 def actions(place: Installation) -> Iterator[Actions]:
-    """While the runner and the registry run; both end with this."""
-    address = place.kube.get("service", "gitea")["spec"]["clusterIP"]
-    gitea = f"http://{address}:3000"
+    """While a runner and a registry run here; both end with this."""
     port = free_ports(1)[0]
-    password = place.secret("gitea", "admin-password")
+    found = repository(place, f"127.0.0.1:{port}")
     token = place.kube.run(
         "exec", "gitea-0", "--", "gitea", "--config", "/tmp/app.ini", "actions", "generate-runner-token"
     )
@@ -81,13 +85,13 @@ def actions(place: Installation) -> Iterator[Actions]:
         "RUNNER_STATE": str(folder / "runner"),
         "RUNNER_LABELS": f"{HOST}:host",
         "RUNNER_TOKEN": token.strip().splitlines()[-1],
-        "GITEA_URL": gitea,
+        "GITEA_URL": found.gitea,
     }
     started: list[int] = []
     try:
         started.append(_start(SHARED / "services/start-registry.sh", env, folder / "registry.log"))
         started.append(_start(SHARED / "services/start-runner.sh", env, folder / "runner.log"))
-        yield Actions(gitea, password, f"127.0.0.1:{port}")
+        yield found
     finally:
         for pid in started:
             with contextlib.suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from steps.landscape import Landscape, make_landscape
-from tests.e2e.actions import HOST, Actions, actions
+from tests.e2e.actions import HOST, Actions, actions, repository
 from tests.e2e.elsewhere import elsewhere, name_target
 from tests.e2e.images import CERTIFICATES
 from tests.e2e.installation import DOMAIN, LIVE, Installation, live_page, source
@@ -36,6 +36,7 @@ from tests.programs import ROOT, SHARED
 
 pytestmark = pytest.mark.enable_socket  # the ingress answers on an address of the cluster
 PAGE = f"app.portfolio.{DOMAIN}"
+PROBE = Path(__file__).with_name("fixtures") / "probe.yaml"
 KINDS = Path(__file__).with_name("fixtures") / "workflow-kinds.yaml"
 SERVICES = ("access", "workflow-access", "postgis", "minio", "gitea", "api", "tiler", "web", "backups")
 
@@ -443,6 +444,18 @@ def burn(place: Installation) -> None:
     place.kube.run("wait", "pod", "-l", "burns=yes", "--for=condition=Ready", "--timeout=120s", timeout=130)
 
 
+def test_the_runner_in_the_cluster_builds_images(place: Installation) -> None:
+    """A job of a push, in a pod with few rights: an image with a program that is run in it."""
+    needs(place, "runner")
+    with place.checkout() as tree:
+        (tree / ".gitea/workflows").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROBE, tree / ".gitea/workflows")
+    gitea, pushed = repository(place), place.revision()
+    run = wait_for("the run", lambda: ended(gitea, pushed, PROBE.name), 300, 2.0)
+    assert run["conclusion"] == "success", gitea.log()
+    assert "gitea-runner version" in gitea.log()
+
+
 def test_a_push_becomes_a_running_version(place: Installation) -> None:
     """Images built and pushed, digests committed without another build, Argo CD synced, the page is new."""
     images = place.provisions.images
@@ -455,7 +468,9 @@ def test_a_push_becomes_a_running_version(place: Installation) -> None:
         )  # fmt: skip
         words = f"version {time.time():.0f}"
         with place.checkout() as tree:
-            shutil.copytree(ROOT / ".gitea/workflows", tree / ".gitea/workflows", ignore=only_build_push)
+            shutil.copytree(
+                ROOT / ".gitea/workflows", tree / ".gitea/workflows", ignore=only_build_push, dirs_exist_ok=True
+            )
             (tree / "ui/index.html").write_text(
                 (tree / "ui/index.html").read_text(encoding="utf-8").replace("</head>", f"<!-- {words} --></head>"),
                 encoding="utf-8",
@@ -481,9 +496,9 @@ def only_build_push(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name != "build-push.yaml"]
 
 
-def ended(gitea: Actions, commit: str) -> dict[str, Any] | None:
+def ended(gitea: Actions, commit: str, workflow: str = "build-push.yaml") -> dict[str, Any] | None:
     """The run of a commit, when it has ended."""
-    found = [run for run in gitea.runs("build-push.yaml") if run["head_sha"] == commit]
+    found = [run for run in gitea.runs(workflow) if run["head_sha"] == commit]
     return found[0] if found and found[0]["status"] == "completed" else None
 
 
