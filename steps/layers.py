@@ -17,6 +17,8 @@ from steps.checksum import file_sha256
 from steps.errors import DataError, UsageError
 from steps.model.job import RasterRef, TileJob
 from steps.model.spec import FeatureSpec, Layer
+from steps.settings import settings
+from steps.store_rasters import keys_for
 
 Transform = tuple[float, float, float, float, float, float]
 
@@ -38,7 +40,7 @@ def pin_raster(text: str) -> RasterRef:
 def _header(href: str) -> str:
     """What a raster says of itself; a remote one's pixels are taken on trust."""
     try:
-        with rasterio.open(href) as source:
+        with keys_for(href, settings()), rasterio.open(href) as source:
             said, crs = f"{source.profile} {source.tags()}", source.crs
     except RasterioError as error:
         raise DataError(f"raster {href} cannot be opened: {error}", "give a path or URL that GDAL reads") from error
@@ -96,7 +98,7 @@ def _check_bands(layer: Layer, count: int) -> None:
 @contextmanager
 def _opened(ref: RasterRef) -> Iterator[rasterio.DatasetReader]:
     try:
-        with rasterio.open(ref.href) as source:
+        with keys_for(ref.href, settings()), rasterio.open(ref.href) as source:
             yield source
     except RasterioError as error:
         raise DataError(f"raster {ref.href} cannot be read", f"check the file ({error})") from error
