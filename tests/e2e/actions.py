@@ -75,16 +75,14 @@ def actions(place: Installation) -> Iterator[Actions]:
     """While a runner and a registry run here; both end with this."""
     port = free_ports(1)[0]
     found = repository(place, f"127.0.0.1:{port}")
-    token = place.kube.run(
-        "exec", "gitea-0", "--", "gitea", "--config", "/tmp/app.ini", "actions", "generate-runner-token"
-    )
+    token = found.ask("POST", "actions/runners/registration-token")["token"]
     folder = place.folder
     env = place.kube.env | {
         "REGISTRY_STATE": str(folder / "registry"),
         "REGISTRY_PORT": str(port),
         "RUNNER_STATE": str(folder / "runner"),
         "RUNNER_LABELS": f"{HOST}:host",
-        "RUNNER_TOKEN": token.strip().splitlines()[-1],
+        "RUNNER_TOKEN": token,
         "GITEA_URL": found.gitea,
     }
     started: list[int] = []
