@@ -29,7 +29,7 @@ class Catalogue:
 
     async def models(self, context: Context) -> list[ModelView]:
         """Every version of every model, by name, the newest version first."""
-        found = [_model(one) for one in await self._kept_for_now("models", lambda: context.desk.ask("models"))]
+        found = [_model(one) for one in await self._kept_for_now("models", lambda: context.planner.ask("models"))]
         return sorted(found, key=lambda model: (model.name, -int(model.version or 0)))
 
     async def baselines(self, context: Context) -> list[BaselineView]:

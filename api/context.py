@@ -36,9 +36,9 @@ class Context:
     tiler_secret: str
     keyring: Keyring = field(default_factory=Keyring)
     desk: Clerk = field(default_factory=Clerk)
-    """Answers what is quick."""
+    """Answers what is quick, in little memory."""
     planner: Clerk = field(default_factory=lambda: Clerk(patience=600.0, idle_seconds=60.0))
-    """Makes quotes, which may take minutes."""
+    """Knows models and makes quotes, which may take minutes; the one process of the API that is large."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the reconciler has something to do at once."""
 

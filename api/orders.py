@@ -216,7 +216,7 @@ async def pin(context: Context, who: Principal, order: MapOrder) -> Pinned:
         "max_km2": min(allowed.max_aoi_km2, allowed.max_active_km2),
         "max_vertices": allowed.max_vertices,
     }
-    answer = await context.desk.ask("order", order=asked)
+    answer = await context.planner.ask("order", order=asked)
     pinned = msgspec.convert({**answer, "probe": options.probe, "name": order.name.strip()}, Pinned)
     most = min(allowed.max_tiles, allowed.max_active_tiles)
     if pinned.tiles > most:

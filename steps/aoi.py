@@ -86,6 +86,23 @@ def geodesic_km2(aoi: Aoi) -> float:
     return _area_m2(aoi_shape(aoi)) / 1e6
 
 
+def check_vertices(aoi: Aoi, most: int) -> None:
+    """Raises AoiError for an area with more vertices than that."""
+    count = int(shapely.get_num_coordinates(aoi_shape(aoi)))
+    if count > most:
+        raise AoiError(f"AOI {aoi.name} has {count:,} vertices", f"simplify it to {most:,}")
+
+
+def area_facts(aoi: Aoi) -> dict[str, Any]:
+    """Its bounds in degrees (`bbox`: west, south, east, north), its size (`area_km2`) and how many vertices it has."""
+    outline = aoi_shape(aoi)
+    return {
+        "bbox": list(outline.bounds),
+        "area_km2": round(geodesic_km2(aoi), 6),
+        "vertices": int(shapely.get_num_coordinates(outline)),
+    }
+
+
 def parse_season(text: str, today: dt.date) -> Season:
     """The season of START/END, both inclusive; one that still runs is fine. Raises UsageError."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}", text):

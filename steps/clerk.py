@@ -4,7 +4,6 @@
 `{"done": ...}` or `{"refused": {"kind", "what", "remedy"}}`. It keeps no state between them.
 """
 
-import datetime as dt
 import io
 import sys
 from collections.abc import Callable
@@ -16,77 +15,16 @@ import shapely.affinity
 import shapely.geometry
 
 from steps import naming
-from steps.aoi import aoi_shape, geodesic_km2, parse_aoi, parse_season
-from steps.calibration import load
-from steps.errors import AoiError, DataError, GeoCropError, TryAgainError, UsageError
-from steps.jobs import stored_tiles
-from steps.layers import pin_raster
-from steps.local import crew_of
+from steps.aoi import area_facts, check_vertices, parse_aoi
+from steps.documents import read_plan
+from steps.errors import AoiError, GeoCropError, TryAgainError, UsageError
 from steps.log import configure
-from steps.model.aoi import Aoi
-from steps.model.job import MapOptions, MapRequest, Plan
-from steps.models import load_card
-from steps.plan import check_fit, grid_for, outline, tiles_covering
-from steps.prepare import make_plan
-from steps.quote import quote, scene_days
-from steps.registry import fetch, list_models, pinned, resolve
-from steps.scenes import absolute_catalog
+from steps.model.job import MapRequest, Plan
+from steps.plan import outline
 from steps.settings import settings
 from steps.store import open_store
-from steps.work import read_plan
 
 Answer = dict[str, Any]
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A map as the API passes it on: names of catalogs and rasters already looked up."""
-
-    aoi: dict[str, Any]
-    name: str
-    season: str
-    """START/END."""
-    model: str
-    catalog: str
-    collection: str
-    options: MapOptions
-    mask: str = ""
-    layers: dict[str, str] = {}
-    baseline: str = ""
-    max_km2: float
-    max_vertices: int
-
-
-def check_order(order: Order) -> Answer:
-    """The request pinned, and what it amounts to; raises a GeoCropError where it cannot be mapped."""
-    aoi = parse_aoi(order.aoi, name=order.name, max_km2=order.max_km2)
-    _check_vertices(aoi, order.max_vertices)
-    season = parse_season(order.season, dt.datetime.now(dt.UTC).date())
-    ref, card = resolve(order.model, settings())
-    options = msgspec.structs.replace(
-        order.options,
-        mask=pin_raster(order.mask) if order.mask else None,
-        layers={name: pin_raster(raster) for name, raster in order.layers.items()},
-        baseline=pin_raster(order.baseline) if order.baseline else None,
-    )
-    check_fit(card, season, options)
-    request = MapRequest(
-        aoi=aoi,
-        season=season,
-        model=ref,
-        catalog=absolute_catalog(order.catalog),
-        collection=order.collection,
-        options=options,
-    )
-    tiles = len(tiles_covering(aoi, grid_for(aoi, options)))
-    return {"request": msgspec.to_builtins(request), "tiles": tiles, **_facts(aoi)}
-
-
-def quote_request(request: MapRequest, store: str, probe: bool) -> Answer:
-    """The cost of a pinned request; reads no pixels but those of the probe."""
-    plan = make_plan(request, pinned(request.model, settings()).card, probe=probe)
-    stored = {str(tile) for tile in stored_tiles(plan, open_store(store, settings()))}
-    answer = quote(plan, load(settings()), stored, crew_of(settings()).workers)
-    return {**msgspec.to_builtins(answer), "dates": scene_days(plan)}
 
 
 def describe_plan(job: str, store: str) -> Answer:
@@ -94,7 +32,7 @@ def describe_plan(job: str, store: str) -> Answer:
     plan = read_plan(open_store(store, settings()), job)
     return {
         "request": msgspec.to_builtins(plan.request),
-        **_facts(plan.request.aoi),
+        **area_facts(plan.request.aoi),
         "tiles": {str(entry.tile): outline(entry.tile, plan.grid) for entry in plan.tiles},
         "objects": sorted(_objects(plan)),
     }
@@ -115,20 +53,8 @@ def _objects(plan: Plan) -> set[str]:
 def describe_aoi(document: dict[str, Any], name: str, max_km2: float, max_vertices: int) -> Answer:
     """An area, checked."""
     aoi = parse_aoi(document, name=name, max_km2=max_km2)
-    _check_vertices(aoi, max_vertices)
-    return {"name": aoi.name, "geometry": aoi.geometry, **_facts(aoi)}
-
-
-def describe_models() -> list[Answer]:
-    """Every version of every registered model that this code can use."""
-    found = []
-    for model in list_models(settings()):
-        try:
-            card = load_card(str(fetch(model, settings())))
-        except DataError:
-            continue
-        found.append({"model": msgspec.to_builtins(model), "card": msgspec.to_builtins(card)})
-    return found
+    check_vertices(aoi, max_vertices)
+    return {"name": aoi.name, "geometry": aoi.geometry, **area_facts(aoi)}
 
 
 def intersecting(geometry: dict[str, Any], outlines: dict[str, dict[str, Any]]) -> list[str]:
@@ -148,31 +74,34 @@ def intersecting(geometry: dict[str, Any], outlines: dict[str, dict[str, Any]]) 
         raise AoiError(f"the geometry is none: {error}", "give GeoJSON") from None
 
 
-def _check_vertices(aoi: Aoi, most: int) -> None:
-    count = int(shapely.get_num_coordinates(aoi_shape(aoi)))
-    if count > most:
-        raise AoiError(f"AOI {aoi.name} has {count:,} vertices", f"simplify it to {most:,}")
-
-
-def _facts(aoi: Aoi) -> Answer:
-    shape = aoi_shape(aoi)
-    return {
-        "bbox": list(shape.bounds),
-        "area_km2": round(geodesic_km2(aoi), 6),
-        "vertices": int(shapely.get_num_coordinates(shape)),
-    }
-
-
 # -- the conversation ----------------------------------------------------------------------------------------------
 
+
+def _order(asked: Answer) -> Answer:
+    from steps.appraise import Order, check_order  # noqa: PLC0415 - takes 100 MB, which small questions do without
+
+    return check_order(msgspec.convert(asked["order"], Order))
+
+
+def _quote(asked: Answer) -> Answer:
+    from steps.appraise import quote_request  # noqa: PLC0415
+
+    request = msgspec.convert(asked["request"], MapRequest, str_keys=True)
+    return quote_request(request, asked["store"], bool(asked["probe"]))
+
+
+def _models(_asked: Answer) -> list[Answer]:
+    from steps.appraise import describe_models  # noqa: PLC0415
+
+    return describe_models()
+
+
 _QUESTIONS: dict[str, Callable[[Answer], Any]] = {
-    "order": lambda asked: check_order(msgspec.convert(asked["order"], Order)),
-    "quote": lambda asked: quote_request(
-        msgspec.convert(asked["request"], MapRequest, str_keys=True), asked["store"], bool(asked["probe"])
-    ),
+    "order": _order,
+    "quote": _quote,
+    "models": _models,
     "plan": lambda asked: describe_plan(asked["job"], asked["store"]),
     "aoi": lambda asked: describe_aoi(asked["document"], asked["name"], asked["max_km2"], asked["max_vertices"]),
-    "models": lambda _: describe_models(),
     "intersecting": lambda asked: intersecting(asked["geometry"], asked["outlines"]),
     "hello": lambda _: {},
 }

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from steps import naming
+from steps.documents import read_plan
 from steps.errors import GeoCropError
 from steps.extras import Extras
 from steps.jobs import Workshop, make_map, unfinished
@@ -29,7 +30,6 @@ from steps.records import open_records
 from steps.registry import pinned
 from steps.settings import Settings, settings
 from steps.store import open_store
-from steps.work import read_plan
 
 WORK_FILE, LOCK_FILE, OUTCOME_FILE, LOG_FILE = "work.json", "lock", "outcome.json", "log.jsonl"
 _log = structlog.get_logger()

@@ -61,6 +61,7 @@ _GDAL = {
     "GDAL_HTTP_TIMEOUT": "30",
     "GDAL_HTTP_MAX_RETRY": "2",
     "GDAL_HTTP_RETRY_DELAY": "1",
+    "GDAL_CACHEMAX": 32,  # MB: each window is read once, and 5 % of a large machine's memory is much for that
 }
 _log = structlog.get_logger()
 _Bounds = tuple[float, float, float, float]

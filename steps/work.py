@@ -4,16 +4,17 @@ import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from steps import naming
+from steps.documents import decoded, read_plan
 from steps.errors import DataError, GeoCropError, UsageError
 from steps.log import configure
 from steps.model.grid import TileId
-from steps.model.job import Coverage, Plan, TileFailed, TileJob, TileOutcome, TilePlan
+from steps.model.job import Plan, TileFailed, TileJob, TileOutcome, TilePlan
 from steps.settings import settings
 from steps.store import Store, open_store
 from steps.tile import TileMapper, stored_results
@@ -33,25 +34,6 @@ def mapper_of(store_url: str, threads: int) -> TileMapper:
 def load_plan(store_url: str, job: str) -> Plan:
     """The plan of a job, from its store."""
     return read_plan(open_store(store_url, settings()), job)
-
-
-def read_plan(store: Store, job: str) -> Plan:
-    """Raises MissingObject when the store knows no such job, DataError for a damaged plan."""
-    plan: Plan = _decoded(store, naming.plan_key(job), Plan)
-    return plan
-
-
-def read_coverage(store: Store, job: str) -> Coverage:
-    """The gate's last verdict on a job. Raises MissingObject when there is none, DataError for a damaged one."""
-    coverage: Coverage = _decoded(store, naming.coverage_key(job), Coverage)
-    return coverage
-
-
-def _decoded(store: Store, key: str, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(store.get_bytes(key), type=kind)
-    except msgspec.DecodeError as error:
-        raise DataError(f"{store.href(key)} is damaged: {error}", "delete it, then run the job again") from error
 
 
 def read_plan_file(path: str) -> Plan:
@@ -129,5 +111,5 @@ def read_outcomes(plan: Plan, store: Store) -> dict[TileId, TileOutcome]:
     for entry in plan.tiles:
         key = naming.job_tile_key(plan.job, entry.tile)
         if store.exists(key):
-            outcomes[entry.tile] = _decoded(store, key, TileOutcome)
+            outcomes[entry.tile] = decoded(store, key, TileOutcome)
     return outcomes

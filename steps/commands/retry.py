@@ -5,13 +5,13 @@ import sys
 
 from steps import naming
 from steps.commands.outcome import say_coverage, workshop
+from steps.documents import read_coverage, read_plan
 from steps.errors import UsageError
 from steps.extras import kept_extras
 from steps.jobs import Workshop, carry_out, unfinished
 from steps.model.job import Coverage, Plan
 from steps.records import open_records
 from steps.settings import settings
-from steps.work import read_coverage, read_plan
 
 
 def run(arguments: argparse.Namespace) -> int:

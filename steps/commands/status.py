@@ -6,6 +6,7 @@ import sys
 import msgspec
 
 from steps import naming
+from steps.documents import read_coverage, read_plan
 from steps.errors import UsageError
 from steps.jobs import told
 from steps.model.grid import TileId
@@ -13,7 +14,7 @@ from steps.model.job import JobRecord, Phase, TileOutcome
 from steps.records import open_records
 from steps.settings import settings
 from steps.store import open_store
-from steps.work import read_coverage, read_outcomes, read_plan
+from steps.work import read_outcomes
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,9 +1,12 @@
 """The story of the page on a cluster: what it needs in the store, the browser, and what must be there afterwards."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from steps.baselines import import_baselines
 from steps.landscape import Landscape
 from steps.store import open_store
 from tests.e2e.installation import DOMAIN, Installation
+from tests.e2e.kube import wait_for
 from tests.e2e.lab import DATASETS, keys_of, store
 from tests.e2e.visitor import Visitor
 from tests.programs import ROOT
@@ -42,6 +46,14 @@ def put_world(place: Installation, land: Landscape, folder: Path) -> None:
 
 def tell(place: Installation, land: Landscape, page: str) -> str:
     """Run it in Chromium; the job that was ordered."""
+    said = browse(place, land, page, "story")
+    found = re.search(r"^job=(\S+)$", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+def browse(place: Installation, land: Landscape, page: str, spec: str) -> str:
+    """Run one of the page's specs for clusters in Chromium; what it said."""
     west, south, east, north = _bounds(land)
     env = place.kube.env | {
         "CLUSTER_INGRESS": place.traefik,
@@ -51,12 +63,33 @@ def tell(place: Installation, land: Landscape, page: str) -> str:
         "CHROMIUM": _CHROMIUM,
         "PATH": f"{ROOT / '.tools/node/bin'}:{os.environ['PATH']}",
     }
-    command = [str(PLAYWRIGHT), "test", "--config=playwright.cluster.config.ts"]
+    command = [str(PLAYWRIGHT), "test", "--config=playwright.cluster.config.ts", f"{spec}.spec.ts"]
     done = subprocess.run(command, cwd=ROOT / "ui", env=env, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    found = re.search(r"^job=(\S+)$", done.stdout, re.MULTILINE)
-    assert found, done.stdout
-    return found[1]
+    return done.stdout
+
+
+@contextlib.contextmanager
+def without_api(place: Installation) -> Iterator[None]:
+    """While this lasts, every pod of the API is gone before it is ready."""
+    ended = threading.Event()
+
+    def sweep() -> None:
+        while not ended.wait(0.5):
+            place.kube.run("delete", "pod", "-l", "app.kubernetes.io/name=api", "--force", "--grace-period=0")
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        wait_for("the API's end", lambda: not _is_ready(place), 60)
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _is_ready(place: Installation) -> bool:
+    return bool(place.kube.get("deployment", "api")["status"].get("readyReplicas"))
 
 
 def _bounds(land: Landscape) -> tuple[float, float, float, float]:

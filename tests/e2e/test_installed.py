@@ -30,7 +30,7 @@ from tests.e2e.lab import NOTEBOOK, keys_of, put_dataset, run_notebook, save_wor
 from tests.e2e.provisions import Provisions, provisions
 from tests.e2e.stage import cluster as running_cluster
 from tests.e2e.steady import SteadyReader, ask
-from tests.e2e.story import RESULTS, missing, put_world, run_of, tell
+from tests.e2e.story import RESULTS, browse, missing, put_world, run_of, tell, without_api
 from tests.e2e.visitor import Visitor
 from tests.programs import ROOT, SHARED
 
@@ -220,6 +220,17 @@ def test_the_story_in_the_browser(place: Installation, land: Landscape, tmp_path
     nodes = argo_says(place, workflow["metadata"]["name"])["status"]["nodes"].values()
     assert "classify" in {node["templateName"] for node in nodes if node["type"] == "Pod"}
     assert "tile.done" in logs_of(place, job)
+
+
+def test_baselines_need_no_api(place: Installation, land: Landscape) -> None:
+    """In the browser, while no pod of the API is there; afterwards it comes back by itself."""
+    needs(place, "mlflow", "jupyter", "sign-in", "argo-workflows")
+    if reason := missing():
+        pytest.skip(f"STORY NOT TESTED: {reason}")
+    with without_api(place):
+        browse(place, land, PAGE, "away")
+    wait_for("the API", lambda: answers(place.traefik, PAGE, "ok", "/api/v1/health/ready"), 120, 1.0)
+    place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
 
 
 def change_template(place: Installation) -> None:
