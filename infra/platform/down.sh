@@ -24,8 +24,9 @@ done
 for name in services steps tiles; do
     gone priorityclass "geocrop-$name"
 done
-# The kinds of Argo Workflows, where it was we who brought them.
-kubectl get crd -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.annotations.argocd\.argoproj\.io/tracking-id}{"\n"}{end}' |
-    while read -r name by; do
-        [[ $by != argo-workflows:* ]] || gone crd "$name"
+# The kinds of Argo Workflows, where it was we who brought them, and nobody else has objects of theirs.
+kubectl get crd -l app.kubernetes.io/part-of=geocrop -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}' |
+    while read -r name; do
+        others=$(kubectl get "$name" --all-namespaces --field-selector metadata.namespace!=geocrop -o name)
+        [[ -n $others ]] || gone crd "$name"
     done

@@ -117,6 +117,7 @@ def test_argo_workflows_is_built_on_its_release(tmp_path: Path) -> None:
     assert {thing["kind"] for thing in objects} == {"Deployment", "ConfigMap", "CustomResourceDefinition"}
     for thing in objects:
         if thing["kind"] == "CustomResourceDefinition":
+            assert thing["metadata"]["labels"]["app.kubernetes.io/part-of"] == "geocrop"  # infra/platform/down.sh asks
             fields = thing["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
             assert all("properties" not in field for field in fields.values()), thing["metadata"]["name"]
     (settings,) = (thing["data"] for thing in objects if thing["kind"] == "ConfigMap")
