@@ -1,4 +1,4 @@
-"""A second place for backups: a store of somebody else's, which stays when an installation goes."""
+"""A store of somebody else's: the second place for backups, or the one that an installation is to take as it is."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,22 +12,22 @@ BUCKET = "kept"
 
 
 @contextlib.contextmanager
-def elsewhere(place: Installation) -> Iterator[None]:
-    """The store, for as long as it is needed."""
-    kube = Kube(place.kube.kubeconfig, place.kube.kubectl, NAMESPACE)
+def elsewhere(place: Installation, namespace: str = NAMESPACE) -> Iterator[Kube]:
+    """The store, for as long as it is needed; where it is."""
+    kube = Kube(place.kube.kubeconfig, place.kube.kubectl, namespace)
     keys = {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     kube.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "geocrop-s3"}, "stringData": keys},
         *s3_server("minio", place.provisions.images["minio"], ["minio"]),
     )
     kube.run("rollout", "status", "deployment/minio", "--timeout=300s", timeout=310)
     with kube.forwarded("service/minio", 9000) as port:
-        wait_for("the second place", lambda: holds(client_of(port), BUCKET), 60)
+        wait_for("the store", lambda: holds(client_of(port), BUCKET), 60)
     try:
-        yield
+        yield kube
     finally:
-        kube.run("delete", "namespace", NAMESPACE, "--wait=false", check=False)
+        kube.run("delete", "namespace", namespace, "--wait=false", check=False)
 
 
 def name_target(place: Installation) -> None:

@@ -4,8 +4,10 @@ On the shared cluster all that it needs is made first (provisions.py); the tests
 """
 
 import contextlib
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,12 +24,13 @@ from minio.error import S3Error
 
 from steps.landscape import Landscape, make_landscape
 from tests.e2e.actions import HOST, Actions, actions, repository
-from tests.e2e.elsewhere import elsewhere, name_target
+from tests.e2e.elsewhere import BUCKET, elsewhere, name_target
 from tests.e2e.images import CERTIFICATES
 from tests.e2e.installation import DOMAIN, LIVE, Installation, live_page, source
 from tests.e2e.kube import Kube, kubectl_of, wait_for
-from tests.e2e.lab import NOTEBOOK, keys_of, put_dataset, run_notebook, save_work, store
+from tests.e2e.lab import DATASETS, NOTEBOOK, keys_of, put_dataset, run_notebook, save_work, store
 from tests.e2e.provisions import Provisions, provisions
+from tests.e2e.stage import ACCESS_KEY, SECRET_KEY, client_of
 from tests.e2e.stage import cluster as running_cluster
 from tests.e2e.steady import SteadyReader, ask
 from tests.e2e.story import RESULTS, browse, missing, put_world, run_of, tell, without_api
@@ -544,6 +547,37 @@ def evict(place: Installation, pod: str) -> str:
         command, input=json.dumps(body), env=place.kube.env, capture_output=True, encoding="utf-8", check=False
     )
     return done.stderr
+
+
+def test_a_store_that_is_there_already_is_adopted(place: Installation) -> None:
+    """By the overlay and its administrator's key: our buckets are made on it, its own stay, and no server is ours."""
+    with elsewhere(place, "minio") as theirs:
+        with theirs.forwarded("service/minio", 9000) as port:
+            client_of(port).put_object(bucket_name=BUCKET, object_name="own", data=io.BytesIO(b"own"), length=3)
+        keys = {"access-key": ACCESS_KEY, "secret-key": SECRET_KEY}
+        meta = {"name": "minio-root"}
+        place.kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": keys})
+        with place.checkout() as tree:
+            path = tree / "gitops/root/applications.yaml"
+            text = path.read_text(encoding="utf-8")
+            path.write_text(
+                re.sub(r"gitops/apps/minio(?=[}\n])", "gitops/apps/minio/overlays/adopt", text), encoding="utf-8"
+            )
+        place.refresh("root")
+        wait_for("the change", lambda: not place.kube.there("statefulset", "minio"), 240, 1.0)
+        place.wait(["minio"], 240, place.revision())
+        place.housekeeping("store-users")
+        with theirs.forwarded("service/minio", 9000) as port:
+            assert {RESULTS, DATASETS, "mlflow", BUCKET} <= {one.name for one in client_of(port).list_buckets()}
+            assert client_of(port).get_object(bucket_name=BUCKET, object_name="own").read() == b"own"
+        place.kube.run("rollout", "restart", "deployment/api")
+        place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+        visitor = Visitor(place.traefik)
+        visitor.sign_in(
+            f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", place.secret("gitea", "admin-password")
+        )
+        status = json.loads(visitor.open(f"https://{PAGE}/api/v1/health/status").text)
+        assert status["dependencies"]["store"]["status"] == "ok", status
 
 
 def wide_objects(kube: Kube) -> set[str]:
