@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from steps.store import open_store
 from tests.e2e.installation import DOMAIN, Installation
 from tests.e2e.kube import wait_for
 from tests.e2e.lab import DATASETS, keys_of, store
+from tests.e2e.still import quiet
 from tests.e2e.visitor import Visitor
 from tests.programs import ROOT
 from tests.s3_server import S3Server
@@ -27,6 +29,8 @@ _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 def missing() -> str:
     """Why there is no browser here; empty where there is one."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None or shutil.which("ip") is None:
+        return "a network of its own for the browser takes root, unshare and ip"
     if not Path(_CHROMIUM).exists():
         return f"there is no {_CHROMIUM} (Debian's package chromium)"
     return "" if PLAYWRIGHT.exists() else f"there is no {PLAYWRIGHT} (./task setup-ui)"
@@ -56,7 +60,7 @@ def browse(place: Installation, land: Landscape, page: str, spec: str) -> str:
     """Run one of the page's specs for clusters in Chromium; what it said."""
     west, south, east, north = _bounds(land)
     env = place.kube.env | {
-        "CLUSTER_INGRESS": place.traefik,
+        "CLUSTER_INGRESS": "127.0.0.1",
         "CLUSTER_PAGE": f"https://{page}",
         "CLUSTER_AT": f"{(west + east) / 2:.4f},{(south + north) / 2:.4f},13",
         "CLUSTER_PASSWORD": place.secret("gitea", "admin-password"),
@@ -64,7 +68,10 @@ def browse(place: Installation, land: Landscape, page: str, spec: str) -> str:
         "PATH": f"{ROOT / '.tools/node/bin'}:{os.environ['PATH']}",
     }
     command = [str(PLAYWRIGHT), "test", "--config=playwright.cluster.config.ts", f"{spec}.spec.ts"]
-    done = subprocess.run(command, cwd=ROOT / "ui", env=env, capture_output=True, encoding="utf-8", check=False)
+    with quiet(place.folder, place.traefik) as before:
+        done = subprocess.run(
+            [*before, *command], cwd=ROOT / "ui", env=env, capture_output=True, encoding="utf-8", check=False
+        )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     return done.stdout
 

@@ -15,7 +15,7 @@ import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any
@@ -28,6 +28,10 @@ SECRETS = Path(os.environ.get("SECRETS", "/secrets"))
 GIT = Path(os.environ.get("GIT", "/git/gitea"))
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 COMPLETE = "complete.json"
+MADE_AGAIN = ("log", "tmp", "indexers", "data/log", "data/tmp", "data/indexers")
+DATABASE = ("gitea.db", "gitea.db-wal", "gitea.db-shm")
+LEFT_OUT = {GIT / name for name in (*MADE_AGAIN, *DATABASE)}
+"""Of Gitea's files: by their whole path, since a branch may be called `tmp`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -115,10 +119,18 @@ def pack_git() -> None:
         source.backup(target)
     with tarfile.open(WORK / "gitea.tar", "w") as tar:
         tar.add(copy, "gitea/gitea.db")
-        for path in sorted(GIT.iterdir()):
-            if path.name not in {"gitea.db", "gitea.db-wal", "gitea.db-shm", "log", "tmp", "indexers"}:
-                tar.add(path, f"gitea/{path.name}")
+        for path in git_files():
+            with suppress(FileNotFoundError):  # Gitea works on: what has gone meanwhile was not meant to stay
+                tar.add(path, f"gitea/{path.relative_to(GIT)}", recursive=False)
     copy.unlink()
+
+
+def git_files() -> Iterator[Path]:
+    """Folders and files of Gitea, those that hold others first."""
+    for root, folders, files in os.walk(GIT):
+        here = Path(root)
+        folders[:] = sorted(name for name in folders if here / name not in LEFT_OUT)
+        yield from (here / name for name in (*folders, *sorted(files)) if here / name not in LEFT_OUT)
 
 
 def pack_secrets() -> None:
