@@ -47,7 +47,11 @@ async def price(context: Context, who: Principal, order: MapOrder) -> QuoteView:
     """What an order would cost, good for a day."""
     pinned = await pin(context, who, order)
     answer = await context.planner.ask(
-        "quote", request=pinned.request, store=context.store_url, probe=order.options.probe
+        "quote",
+        request=pinned.request,
+        store=context.store_url,
+        probe=order.options.probe,
+        pods=context.settings.argo_pods if context.settings.engine == "argo" else 0,
     )
     made = now()
     async with context.database.write() as connection:

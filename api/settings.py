@@ -5,7 +5,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -79,6 +79,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Space that maps and tiles may take in an S3 store; 0: as much as there is."""
     argo_namespace: str = "geocrop"
     argo_template: str = "map-aoi"
+    argo_pods: Annotated[int, msgspec.Meta(ge=1)] = 4
+    """Tiles' pods of a job that run at once: `slots.pods` of the templates."""
     link_hours: float = 12.0
     """How long signed addresses of tiles and files hold."""
 

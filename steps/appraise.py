@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from steps.aoi import area_facts, check_vertices, parse_aoi, parse_season
-from steps.calibration import load
+from steps.calibration import load, of_pods
 from steps.errors import DataError
 from steps.jobs import stored_tiles
 from steps.layers import pin_raster
@@ -67,11 +67,16 @@ def check_order(order: Order) -> Answer:
     return {"request": msgspec.to_builtins(request), "tiles": tiles, **area_facts(aoi)}
 
 
-def quote_request(request: MapRequest, store: str, probe: bool) -> Answer:
-    """The cost of a pinned request; reads no pixels but those of the probe."""
+def quote_request(request: MapRequest, store: str, probe: bool, pods: int) -> Answer:
+    """The cost of a pinned request, in so many pods at once, or with 0 on this machine.
+
+    Reads no pixels but those of the probe. A machine that is not known is measured; pods are not.
+    """
     plan = make_plan(request, pinned(request.model, settings()).card, probe=probe)
-    stored = {str(tile) for tile in stored_tiles(plan, open_store(store, settings()))}
-    answer = quote(plan, load(settings()), stored, crew_of(settings()).workers)
+    shop = open_store(store, settings())
+    stored = {str(tile) for tile in stored_tiles(plan, shop)}
+    calibration, workers = (of_pods(shop), pods) if pods else (load(settings()), crew_of(settings()).workers)
+    answer = quote(plan, calibration, stored, workers)
     return {**msgspec.to_builtins(answer), "dates": scene_days(plan)}
 
 

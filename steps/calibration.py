@@ -22,6 +22,7 @@ _SECONDS_THAT_COUNT = 2.0
 """What tiles took in less is mostly noise."""
 _SHORTEST = 1e-4
 """Clocks jump, and cached blocks are read in no time."""
+_HERE = "this machine"
 _log = structlog.get_logger()
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -46,13 +47,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Megapixels of the map per second, all layers; from a trial as well."""
     runs: int = 0
     """That it has learnt from."""
+    place: str = _HERE
+    """Whose rates they are, for people."""
 
     @property
     def source(self) -> str:
         """What it is based on, for people."""
         if not self.runs:
-            return "a short measurement of this machine; runs will refine it"
-        return f"{self.runs} run{'s' * (self.runs != 1)} on this machine"
+            how = "a short measurement of" if self.place == _HERE else "what is usual for"
+            return f"{how} {self.place}; runs will refine it"
+        return f"{self.runs} run{'s' * (self.runs != 1)} on {self.place}"
 
     def seconds(self, work: Work) -> float:
         """Of a tile on one worker."""
@@ -116,9 +120,20 @@ def _learnt(old: Calibration | None, plan: Plan, outcomes: Iterable[TileOutcome]
 # -- of pods -------------------------------------------------------------------------------------------------------
 
 _POD = Calibration(
-    read_mb_s=150.0, feature_mpx_s=300.0, predict_mpx_s=1.0, tile_seconds=0.2, worker_mb=900.0, compression=0.5
-)
-"""A core of a small server; jobs soon know better."""
+    read_mb_s=150.0, feature_mpx_s=300.0, predict_mpx_s=1.0, tile_seconds=0.2, worker_mb=900.0, compression=0.5,
+    place="a small server",
+)  # fmt: skip
+"""A core of one; jobs soon know better."""
+_AROUND_S = 27.0
+"""From the order to the published map beside the tiles' own work, in all pods of a small job: docs/performance.md."""
+_MOSAIC_MPX_S = 3.0
+
+
+def of_pods(store: Store) -> Calibration:
+    """What tiles take in pods of the cluster whose store this is. Measures nothing; raises StoreError."""
+    known = _of_store(store)
+    found = _POD if known is None else msgspec.structs.replace(known, place="pods of this cluster")
+    return msgspec.structs.replace(found, start_seconds=_AROUND_S, mosaic_mpx_s=_MOSAIC_MPX_S)
 
 
 def tile_seconds(plan: Plan, entries: Sequence[TilePlan], store: Store) -> float:

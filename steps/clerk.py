@@ -87,7 +87,7 @@ def _quote(asked: Answer) -> Answer:
     from steps.appraise import quote_request  # noqa: PLC0415
 
     request = msgspec.convert(asked["request"], MapRequest, str_keys=True)
-    return quote_request(request, asked["store"], bool(asked["probe"]))
+    return quote_request(request, asked["store"], bool(asked["probe"]), int(asked["pods"]))
 
 
 def _models(_asked: Answer) -> list[Answer]:

@@ -5,6 +5,7 @@ import functools
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from api.settings import ApiSettings
 from tests import kustomize
 from tests import platform_checks as checks
 from tests.kustomize import GITOPS, Json
@@ -155,6 +157,12 @@ def kinds() -> Iterator[Json]:
         yield {
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec
         }  # fmt: skip
+
+
+def test_quotes_reckon_with_as_many_pods_as_a_job_has() -> None:
+    """What the API takes by default is what the templates allow."""
+    values = tomllib.loads((kustomize.ROOT / "workflows/values.toml").read_text(encoding="utf-8"))
+    assert ApiSettings().argo_pods == values["slots"]["pods"]
 
 
 def test_the_store_s_users_are_those_of_the_secrets() -> None:

@@ -18,7 +18,7 @@ def packed(folder: Path) -> set[str]:
         (git / name).write_text("any", encoding="utf-8")
     sqlite3.connect(git / "gitea.db").close()
     work.mkdir()
-    subprocess.run([sys.executable, "-c", CODE], env={"GIT": str(git), "WORK": str(work)}, check=True)
+    subprocess.run([sys.executable, "-B", "-c", CODE], env={"GIT": str(git), "WORK": str(work)}, check=True)
     with tarfile.open(work / "gitea.tar") as tar:
         return set(tar.getnames())
 

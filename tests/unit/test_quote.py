@@ -9,13 +9,14 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 
 from steps import calibration
-from steps.calibration import Calibration, learn, load, measure
+from steps.calibration import Calibration, learn, learn_of_pods, load, measure, of_pods
 from steps.features import period_of
 from steps.model.grid import TileId
 from steps.model.job import MapOptions, Plan, Reason, TileEmpty, TileMapped, TilePlan
 from steps.model.scene import SCL, Scene
 from steps.quote import quote
 from steps.settings import Settings
+from steps.store import MemoryStore
 from steps.testing import ANY_DAY, any_asset, any_card, any_plan, any_request, any_scene, any_spec
 from steps.trial import Trial
 from steps.workload import works
@@ -334,3 +335,14 @@ def test_scenes_on_one_day_are_one_day():
     """The day's number of granules does not change the days."""
     assert any_scene().solar_day == ANY_DAY
     assert quote(plan_of([any_scene(id="a"), any_scene(id="b")]), ANY, (), 1).days == 1
+
+
+def test_pods_are_not_measured_but_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a cluster that has mapped nothing yet there is a guess, and the machine that asks is not tried."""
+    monkeypatch.setattr("steps.trial.try_machine", lambda: pytest.fail("the machine was tried"))
+    store = MemoryStore()
+    guess = of_pods(store)
+    assert (guess.runs, guess.source) == (0, "what is usual for a small server; runs will refine it")
+    plan = any_plan()
+    learn_of_pods(plan, [mapped(plan)], store)
+    assert of_pods(store).source == "1 run on pods of this cluster"
