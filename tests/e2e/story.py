@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from steps.baselines import import_baselines
 from steps.landscape import Landscape
 from steps.store import open_store
 from tests.e2e.installation import DOMAIN, Installation
-from tests.e2e.kube import wait_for
+from tests.e2e.kube import Json
 from tests.e2e.lab import DATASETS, keys_of, store
 from tests.e2e.still import quiet
 from tests.e2e.visitor import Visitor
@@ -78,25 +77,15 @@ def browse(place: Installation, land: Landscape, page: str, spec: str) -> str:
 
 @contextlib.contextmanager
 def without_api(place: Installation) -> Iterator[None]:
-    """While this lasts, every pod of the API is gone before it is ready."""
-    ended = threading.Event()
-
-    def sweep() -> None:
-        while not ended.wait(0.5):
-            place.kube.run("delete", "pod", "-l", "app.kubernetes.io/name=api", "--force", "--grace-period=0")
-
-    thread = threading.Thread(target=sweep)
-    thread.start()
+    """While this lasts, no pod of the API is there, and a quota lets none be made."""
+    quota: Json = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-more-pods"}}
+    place.kube.apply(quota | {"spec": {"hard": {"pods": "0"}}})
     try:
-        wait_for("the API's end", lambda: not _is_ready(place), 60)
+        place.kube.run("delete", "pod", "-l", "app.kubernetes.io/name=api", "--grace-period=1", timeout=120)
         yield
+        assert not place.kube.get("pods", "", "-l", "app.kubernetes.io/name=api")["items"]
     finally:
-        ended.set()
-        thread.join()
-
-
-def _is_ready(place: Installation) -> bool:
-    return bool(place.kube.get("deployment", "api")["status"].get("readyReplicas"))
+        place.kube.run("delete", "resourcequota", "no-more-pods")
 
 
 def _bounds(land: Landscape) -> tuple[float, float, float, float]:
