@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_secret_key: str = ""
     s3_secure: bool = True
     s3_region: str = "us-east-1"
+    gdal_reads_s3: bool = False
+    """The user has told GDAL how to read `s3://`, by a variable of its own; else it is given the store's keys."""
     mlflow_uri: str = ""
     """Tracking server; empty: SQLite under `home`."""
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -67,6 +69,7 @@ _VARIABLES = {
 }
 _ELSEWHERE = {"GEOCROP_HOME", "GEOCROP_BENCH", "GEOCROP_SHARED_DATA"}
 """Read below, by `task bench` and by the tests."""
+_OF_GDAL = ("AWS_ACCESS_KEY_ID", "AWS_NO_SIGN_REQUEST", "AWS_PROFILE")
 _OF_THE_API = "GEOCROP_API_"
 """Read, and checked, by the API."""
 
@@ -80,6 +83,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     default_home = Path(environ.get("HOME", "/tmp")) / ".local/share/geocrop"  # noqa: S108 - a pod may have no HOME
     values: dict[str, object] = {"home": str(Path(environ.get("GEOCROP_HOME") or default_home).absolute())}
     values |= {field: environ[name] for name, field in _VARIABLES.items() if environ.get(name)}
+    values["gdal_reads_s3"] = any(environ.get(name) for name in _OF_GDAL)
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=lambda _type, text: Path(text))
     except msgspec.ValidationError as error:

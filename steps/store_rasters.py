@@ -1,16 +1,12 @@
 """Rasters that lie in a store of S3, read by GDAL: with the keys that the store itself is opened with."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import rasterio
 from rasterio.session import Session
 
 from steps.settings import Settings
-
-_OWN = ("AWS_ACCESS_KEY_ID", "AWS_NO_SIGN_REQUEST", "AWS_PROFILE")
-"""Where one of these is set, the user has told GDAL how to read S3."""
 
 
 class _StoreKeys(Session):  # type: ignore[misc]  # rasterio is untyped
@@ -39,8 +35,8 @@ class _StoreKeys(Session):  # type: ignore[misc]  # rasterio is untyped
 @contextlib.contextmanager
 def keys_for(href: str, settings: Settings) -> Iterator[None]:
     """While this lasts, GDAL opens `s3://` with the store's keys, in this thread; everything else is as it was."""
-    mine = settings.s3_endpoint and not any(name in os.environ for name in _OWN)
-    if not (mine and href.startswith(("s3://", "/vsis3/"))):
+    ours = settings.s3_endpoint and not settings.gdal_reads_s3
+    if not (ours and href.startswith(("s3://", "/vsis3/"))):
         yield
         return
     with rasterio.Env(session=_StoreKeys(settings), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):

@@ -10,6 +10,7 @@ from rasterio.transform import Affine
 from steps import layers
 from steps.errors import DataError
 from steps.layers import pin_raster, read_window
+from steps.settings import read_settings
 from steps.store import open_store
 from tests.s3_server import S3Server
 
@@ -52,12 +53,11 @@ def test_wrong_keys_open_nothing_and_are_not_told(
     assert "not-the-secret" not in str(caught.value)
 
 
-def test_what_the_user_told_gdal_is_left_alone(
-    s3: S3Server, href: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_user_told_gdal_is_left_alone(s3: S3Server, href: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in the environment is for S3 elsewhere."""
-    monkeypatch.setattr(layers, "settings", lambda: s3.settings(tmp_path))
     monkeypatch.setenv("AWS_NO_SIGN_REQUEST", "YES")
+    found = read_settings(s3.environ | {"AWS_NO_SIGN_REQUEST": "YES"})
+    monkeypatch.setattr(layers, "settings", lambda: found)
     monkeypatch.setenv("AWS_S3_ENDPOINT", "127.0.0.1:9")
     monkeypatch.setenv("AWS_HTTPS", "NO")
     with pytest.raises(DataError, match=href):
