@@ -57,6 +57,7 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
   await page.reload();
   await expect(page.getByRole("progressbar", { name: "Map" })).toBeVisible();
+  await expect(page.getByText(/^(about .+ left|time left: known after the first tiles)$/)).toBeVisible({ timeout: RUN_MS });
   const second = await context.newPage();
   const errors: string[] = [];
   watchErrors(second, errors);
@@ -64,7 +65,6 @@ test("from an area to its map: quote, submit, tiles, result; a reload and a seco
   await expect(page.getByText(/^[1-9]\d* of \d+ tiles/)).toBeVisible({ timeout: RUN_MS });
   await page.mouse.click(757, 400);
   await expect(page.getByText(/^Tile r\d+c\d+: /)).toBeVisible();
-  await expect(page.getByText(/^(about .+ left|time left: known after the first tiles)$/)).toBeVisible();
   await pictures(page, "watching");
   await page.getByText(/^Log of tile r\d+c\d+$/).click();
   await expect(page.getByRole("list", { name: "Log" }).getByRole("listitem").first()).not.toHaveText("Nothing logged yet.", { timeout: RUN_MS });
