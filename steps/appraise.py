@@ -1,11 +1,10 @@
 """What an order of a map amounts to, and which models it may name: all that needs scenes and the registry."""
 
-import datetime as dt
 from typing import Any
 
 import msgspec
 
-from steps.aoi import area_facts, check_vertices, parse_aoi, parse_season
+from steps.aoi import area_facts, check_vertices, parse_aoi
 from steps.calibration import load, of_pods
 from steps.errors import DataError
 from steps.jobs import stored_tiles
@@ -17,6 +16,7 @@ from steps.plan import check_fit, grid_for, tiles_covering
 from steps.prepare import make_plan
 from steps.quote import quote, scene_days
 from steps.registry import fetch, list_models, pinned, resolve
+from steps.requests import raster_of, season_of
 from steps.scenes import absolute_catalog
 from steps.settings import settings
 from steps.store import open_store
@@ -46,13 +46,13 @@ def check_order(order: Order) -> Answer:
     """The request pinned, and what it amounts to; raises a GeoCropError where it cannot be mapped."""
     aoi = parse_aoi(order.aoi, name=order.name, max_km2=order.max_km2)
     check_vertices(aoi, order.max_vertices)
-    season = parse_season(order.season, dt.datetime.now(dt.UTC).date())
+    season = season_of(order.season)
     ref, card = resolve(order.model, settings())
     options = msgspec.structs.replace(
         order.options,
-        mask=pin_raster(order.mask) if order.mask else None,
+        mask=raster_of(order.mask),
         layers={name: pin_raster(raster) for name, raster in order.layers.items()},
-        baseline=pin_raster(order.baseline) if order.baseline else None,
+        baseline=raster_of(order.baseline),
     )
     check_fit(card, season, options)
     request = MapRequest(

@@ -138,7 +138,7 @@ def of_pods(store: Store) -> Calibration:
 
 def tile_seconds(plan: Plan, entries: Sequence[TilePlan], store: Store) -> float:
     """Mean seconds of a tile in a pod, by what earlier jobs of the store took. Raises StoreError."""
-    known = _of_store(store) or _POD
+    known = of_pods(store)
     return statistics.fmean(known.seconds(work) for work in works(plan, entries))
 
 

@@ -6,9 +6,8 @@ Answers on standard output as `steps.clerk` does. Runs in a process of its own, 
 import sys
 
 import msgspec
-import shapely
 
-from steps.aoi import aoi_shape, geodesic_km2
+from steps.aoi import area_facts
 from steps.errors import AoiError, GeoCropError
 from steps.naming import slug
 from steps.vectors import read_aoi
@@ -31,19 +30,12 @@ def main() -> int:
 def convert(path: str, name: str, max_vertices: int, max_km2: float) -> dict[str, object]:
     """The area and what it amounts to; raises AoiError for one that is too large."""
     aoi = read_aoi(path)
-    shape = aoi_shape(aoi)
-    vertices, km2 = int(shapely.get_num_coordinates(shape)), geodesic_km2(aoi)
-    if vertices > max_vertices:
-        raise AoiError(f"{name} has {vertices:,} vertices", f"simplify it to {max_vertices:,}")
-    if km2 > max_km2:
-        raise AoiError(f"{name} has {km2:,.0f} km2", f"draw at most {max_km2:,.0f}")
-    return {
-        "name": slug(name),
-        "geometry": aoi.geometry,
-        "bbox": list(shape.bounds),
-        "area_km2": round(km2, 6),
-        "vertices": vertices,
-    }
+    facts = area_facts(aoi)
+    if facts["vertices"] > max_vertices:
+        raise AoiError(f"{name} has {facts['vertices']:,} vertices", f"simplify it to {max_vertices:,}")
+    if facts["area_km2"] > max_km2:
+        raise AoiError(f"{name} has {facts['area_km2']:,.0f} km2", f"draw at most {max_km2:,.0f}")
+    return {"name": slug(name), "geometry": aoi.geometry, **facts}
 
 
 if __name__ == "__main__":

@@ -67,14 +67,15 @@ def _options(arguments: argparse.Namespace) -> MapOptions:
         max_cloud=arguments.max_cloud,
         exclude_bad_scenes=not arguments.strict_scenes,
         probabilities=arguments.probabilities,
-        mask=_pinned(arguments.mask),
+        mask=raster_of(arguments.mask),
         min_unit_px=arguments.min_unit,
         layers=layers_of(arguments.layer),
-        baseline=_pinned(arguments.baseline),
+        baseline=raster_of(arguments.baseline),
     )
 
 
-def _pinned(text: str) -> RasterRef | None:
+def raster_of(text: str) -> RasterRef | None:
+    """The raster that is named, pinned; None of nothing. Raises as pin_raster."""
     return pin_raster(text) if text else None
 
 
