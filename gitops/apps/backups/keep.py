@@ -129,8 +129,9 @@ def git_files() -> Iterator[Path]:
     """Folders and files of Gitea, those that hold others first."""
     for root, folders, files in os.walk(GIT):
         here = Path(root)
-        folders[:] = sorted(name for name in folders if here / name not in LEFT_OUT)
-        yield from (here / name for name in (*folders, *sorted(files)) if here / name not in LEFT_OUT)
+        for names in (folders, files):
+            names[:] = sorted(name for name in names if here / name not in LEFT_OUT)
+            yield from (here / name for name in names)
 
 
 def pack_secrets() -> None:

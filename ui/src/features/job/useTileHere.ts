@@ -8,7 +8,7 @@ import { useMap } from "@/map/context";
 export function useTileHere(): Tile | undefined {
   const map = useMap();
   const tile = useJob((state) => state.tile);
-  const heard = useJob((state) => state.fresh);
+  useJob((state) => state.fresh); // what was heard has moved on: look again
   const [over, setOver] = useState<string | null>(null);
   useEffect(() => {
     if (map === null) return undefined;
@@ -28,5 +28,5 @@ export function useTileHere(): Tile | undefined {
   const id = over ?? tile;
   if (id === null) return undefined;
   const { moved, tiles } = useJob.getState();
-  return heard.find((one) => one.tile === id) ?? moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
+  return moved.get(id) ?? tiles?.features.find(({ properties }) => properties.tile === id)?.properties;
 }
