@@ -120,6 +120,10 @@ class Installation:
             1.0,
         )
 
+    def rolled_out(self, name: str) -> None:
+        """Wait until a deployment has all of its pods, in their newest form."""
+        self.kube.run("rollout", "status", f"deployment/{name}", "--timeout=300s", timeout=310)
+
     def secret(self, name: str, key: str) -> str:
         """A value of a secret."""
         return base64.b64decode(self.kube.get("secret", name)["data"][key]).decode()

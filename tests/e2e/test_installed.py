@@ -233,7 +233,7 @@ def test_baselines_need_no_api(place: Installation, land: Landscape) -> None:
     with without_api(place):
         browse(place, land, PAGE, "away")
     wait_for("the API", lambda: answers(place.traefik, PAGE, "ok", "/api/v1/health/ready"), 120, 1.0)
-    place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+    place.rolled_out("api")
 
 
 def change_template(place: Installation) -> None:
@@ -259,10 +259,14 @@ def argo_says(place: Installation, name: str) -> dict[str, Any]:
 
 def logs_of(place: Installation, job: str) -> str:
     """What its pods said, as the page's users read it."""
+    return signed_in(place).open(f"https://{PAGE}/api/v1/jobs/{job}/logs").text
+
+
+def signed_in(place: Installation) -> Visitor:
+    """Somebody with a session of the API."""
     visitor = Visitor(place.traefik)
-    password = place.secret("gitea", "admin-password")
-    visitor.sign_in(f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", password)
-    return visitor.open(f"https://{PAGE}/api/v1/jobs/{job}/logs").text
+    visitor.sign_in(f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", place.secret("gitea", "admin-password"))
+    return visitor
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +347,7 @@ def test_a_secret_is_rotated(place: Installation) -> None:
     place.housekeeping("store-users")
     with SteadyReader(place.traefik, PAGE, "/api/v1/health/live") as reader:
         place.kube.run("rollout", "restart", "deployment/api", "deployment/tiler")
-        place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+        place.rolled_out("api")
     assert not opens_database(place, password)
     assert not opens_store(place, keys)
     assert opens_database(place, place.secret("postgis-api", "password"))
@@ -429,8 +433,8 @@ def test_nobody_notices_an_update_that_fails(place: Installation, live: SteadyRe
         place.refresh("web")
         place.wait(["web"], 240, place.revision())
         place.kube.run("rollout", "restart", "deployment/web", "deployment/api")
-        place.kube.run("rollout", "status", "deployment/web", "--timeout=300s", timeout=310)
-        place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+        place.rolled_out("web")
+        place.rolled_out("api")
     place.kube.run("delete", "pod", "-l", "burns=yes", "--grace-period=1")
     print(json.dumps({"page": page.asked, "api": api.asked, "live": live.asked, "slowest": live.slowest}))  # noqa: T201
     assert page.asked > 100
@@ -535,7 +539,7 @@ def test_a_drain_waits_for_a_pod_that_is_ready(place: Installation) -> None:
     pods = [one["metadata"]["name"] for one in place.kube.get("pods", "", "-l", "app.kubernetes.io/name=api")["items"]]
     evict(place, pods[0])
     assert "disruption budget" in evict(place, pods[1])
-    place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
+    place.rolled_out("api")
 
 
 def evict(place: Installation, pod: str) -> str:
@@ -571,12 +575,8 @@ def test_a_store_that_is_there_already_is_adopted(place: Installation) -> None:
             assert {RESULTS, DATASETS, "mlflow", BUCKET} <= {one.name for one in client_of(port).list_buckets()}
             assert client_of(port).get_object(bucket_name=BUCKET, object_name="own").read() == b"own"
         place.kube.run("rollout", "restart", "deployment/api")
-        place.kube.run("rollout", "status", "deployment/api", "--timeout=300s", timeout=310)
-        visitor = Visitor(place.traefik)
-        visitor.sign_in(
-            f"https://{PAGE}/api/v1/auth/login?back=/", "frankchine", place.secret("gitea", "admin-password")
-        )
-        status = json.loads(visitor.open(f"https://{PAGE}/api/v1/health/status").text)
+        place.rolled_out("api")
+        status = json.loads(signed_in(place).open(f"https://{PAGE}/api/v1/health/status").text)
         assert status["dependencies"]["store"]["status"] == "ok", status
 
 

@@ -39,11 +39,13 @@ const python = (...words: string[]) => execFileSync(PYTHON, words, { stdio: "pip
 const drawn = (picture: Locator) => expect.poll(() => picture.evaluate((one: HTMLImageElement) => one.naturalWidth)).toBeGreaterThan(0);
 const published = (page: Page) => expect(page.getByText("Published", { exact: true })).toBeVisible({ timeout: RUN_MS });
 
-/** While an act lasts, no scene can be read at the south-east corner of the area. */
-async function harmed(act: () => Promise<void>): Promise<void> {
+/** Orders a map while no scene can be read at the south-east corner of its area; waits until it is published. */
+async function mapInPart(page: Page, name: string, firstDay: string): Promise<void> {
+  await order(page, name, firstDay);
   python("tests/harm.py", DATA, "31.133", "-17.893");
   try {
-    await act();
+    await submit(page);
+    await expect(page.getByText("Published in part", { exact: true })).toBeVisible({ timeout: RUN_MS });
   } finally {
     python("tests/harm.py", DATA);
   }
@@ -157,11 +159,7 @@ test("a lost network loses nothing: a job goes on, and the page takes up where i
 });
 
 test("tiles that are not mapped say why, and come with another try", async ({ page }) => {
-  await order(page, "Dam side, broken scenes", "2021-09-20");
-  await harmed(async () => {
-    await submit(page);
-    await expect(page.getByText("Published in part", { exact: true })).toBeVisible({ timeout: RUN_MS });
-  });
+  await mapInPart(page, "Dam side, broken scenes", "2021-09-20");
   await page.mouse.move(...HARMED);
   await expect(page.getByText(/^Tile r\d+c\d+: not mapped \(its scenes are broken/)).toBeVisible();
   await page.mouse.move(...MAPPED);
@@ -178,11 +176,7 @@ test("tiles that failed are on the map with their reason, and are retried", asyn
     const body = route.request().postDataJSON() as { readonly options: object };
     await route.continue({ postData: { ...body, options: { ...body.options, exclude_bad_scenes: false } } });
   });
-  await order(page, "Dam side, none left out", "2021-09-22");
-  await harmed(async () => {
-    await submit(page);
-    await expect(page.getByText("Published in part", { exact: true })).toBeVisible({ timeout: RUN_MS });
-  });
+  await mapInPart(page, "Dam side, none left out", "2021-09-22");
   await page.mouse.move(...HARMED);
   await expect(page.getByText(/^Tile r\d+c\d+: failed \(/)).toContainText("red.tif");
   await page.mouse.move(...MAPPED);
