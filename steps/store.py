@@ -36,6 +36,13 @@ class MissingObject(DataError):  # noqa: N818 - named for what is the matter
         self.key = key
 
 
+class NotAKeyError(UsageError):
+    """No object can have this key: it could leave the store, or is one of the store's own names."""
+
+    def __init__(self, key: str, remedy: str) -> None:
+        super().__init__(f"{key!r} is not an object key", remedy)
+
+
 class Entry(NamedTuple):
     """An object as a listing has it."""
 
@@ -97,17 +104,17 @@ def open_store(url: str, settings: Settings) -> Store:
 
 
 def checked(key: str) -> str:
-    """The key, if it is one; raises UsageError for a key that could leave the store."""
+    """The key, if it is one; raises NotAKeyError for a key that could leave the store."""
     parts = key.split("/")
     if not key.isprintable() or "\\" in key or any(part in {"", ".", ".."} for part in parts):
-        raise UsageError(f"{key!r} is not an object key", "keys are relative, without . and ..")
+        raise NotAKeyError(key, "keys are relative, without . and ..")
     if parts[-1].startswith(_TEMPORARY):
-        raise UsageError(f"{key!r} is not an object key", f"names that begin with {_TEMPORARY} are taken")
+        raise NotAKeyError(key, f"names that begin with {_TEMPORARY} are taken")
     return key
 
 
 def checked_prefix(prefix: str) -> str:
-    """The beginning of a key, if it is one; raises UsageError for one that could leave the store."""
+    """The beginning of a key, if it is one; raises NotAKeyError for one that could leave the store."""
     checked(f"{prefix}x")
     return prefix
 

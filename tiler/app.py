@@ -27,7 +27,7 @@ from api.secrets import same, signature
 from steps import naming
 from steps.counterparts import safe_colours
 from steps.dynamic_world import list_baselines
-from steps.errors import GeoCropError, TryAgainError
+from steps.errors import DataError, GeoCropError, TryAgainError
 from steps.model.job import REASON_CODES
 from steps.palette import (
     CLEAR_RAMP,
@@ -38,7 +38,7 @@ from steps.palette import (
     ramp_colour,
     rgb,
 )
-from steps.store import Store, checked
+from steps.store import NotAKeyError, Store, checked
 
 _FOREVER = "public, max-age=31536000, immutable"
 _FOR_A_MOMENT = "public, max-age=10, stale-while-revalidate=3600"
@@ -232,6 +232,7 @@ def _not_read(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _not_stored(_request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, TryAgainError):
-        return JSONResponse({"detail": "the store does not answer"}, status_code=503, headers={"Retry-After": "5"})
-    return JSONResponse({"detail": "there is no such object"}, status_code=404)
+    if isinstance(error, DataError | NotAKeyError):
+        return JSONResponse({"detail": "there is no such object"}, status_code=404)
+    said = "the store does not answer" if isinstance(error, TryAgainError) else "the store refuses the server of tiles"
+    return JSONResponse({"detail": said}, status_code=503, headers={"Retry-After": "5"})
