@@ -38,18 +38,20 @@ def main(path: str, port: int, command: list[str]) -> int:
 
 def _serve(server: socket.socket, there: tuple[socket.AddressFamily, object]) -> None:
     """Carry every connection on, until the server is closed."""
-    family, address = there
     with contextlib.suppress(OSError):
         while True:
             one, _ = server.accept()
-            other = socket.socket(family)
-            try:
-                other.connect(address)  # type: ignore[arg-type]
-            except OSError:
-                one.close()
-                continue
-            for pair in ((one, other), (other, one)):
-                threading.Thread(target=_carry, args=pair, daemon=True).start()
+            threading.Thread(target=_relay, args=(one, *there), daemon=True).start()
+
+
+def _relay(one: socket.socket, family: socket.AddressFamily, address: object) -> None:
+    """Both ways, until both have ended."""
+    with one, socket.socket(family) as other, contextlib.suppress(OSError):
+        other.connect(address)  # type: ignore[arg-type]
+        back = threading.Thread(target=_carry, args=(other, one), daemon=True)
+        back.start()
+        _carry(one, other)
+        back.join()
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:

@@ -86,6 +86,8 @@ def without_api(place: Installation) -> Iterator[None]:
         assert not place.kube.get("pods", "", "-l", "app.kubernetes.io/name=api")["items"]
     finally:
         place.kube.run("delete", "resourcequota", "no-more-pods")
+        # Kubernetes asks ever less often for what a quota refused.
+        place.kube.run("rollout", "restart", "deployment/api")
 
 
 def _bounds(land: Landscape) -> tuple[float, float, float, float]:

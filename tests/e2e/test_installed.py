@@ -226,14 +226,14 @@ def test_the_story_in_the_browser(place: Installation, land: Landscape, tmp_path
 
 
 def test_baselines_need_no_api(place: Installation, land: Landscape) -> None:
-    """In the browser, while no pod of the API is there; afterwards it comes back by itself."""
+    """In the browser, while no pod of the API is there."""
     needs(place, "mlflow", "jupyter", "sign-in", "argo-workflows")
     if reason := missing():
         pytest.skip(f"STORY NOT TESTED: {reason}")
     with without_api(place):
         browse(place, land, PAGE, "away")
-    wait_for("the API", lambda: answers(place.traefik, PAGE, "ok", "/api/v1/health/ready"), 120, 1.0)
     place.rolled_out("api")
+    wait_for("the API", lambda: answers(place.traefik, PAGE, "ok", "/api/v1/health/ready"), 60, 1.0)
 
 
 def change_template(place: Installation) -> None:
