@@ -36,6 +36,7 @@ from tests.e2e.steady import SteadyReader, ask
 from tests.e2e.story import RESULTS, browse, missing, put_world, run_of, tell, without_api
 from tests.e2e.visitor import Visitor
 from tests.programs import ROOT, SHARED
+from workflows import values
 
 pytestmark = pytest.mark.enable_socket  # the ingress answers on an address of the cluster
 PAGE = f"app.portfolio.{DOMAIN}"
@@ -445,13 +446,14 @@ def burn(place: Installation) -> None:
     """All worker slots, as busy as they can be."""
     context = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
     own = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    for number in range(4):
+    cpu, memory = values.text("cpu", "tile"), values.text("memory", "tile")
+    for number in range(values.number("slots", "pods")):
         box = {
             "name": "main",
             "image": "localhost/busybox:1",
             "imagePullPolicy": "IfNotPresent",
             "command": ["sh", "-c", "while :; do :; done"],
-            "resources": {"requests": {"cpu": "250m", "memory": "2Gi"}, "limits": {"memory": "2Gi"}},
+            "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
             "securityContext": own,
         }
         spec = {"containers": [box], "priorityClassName": "geocrop-tiles", "securityContext": context}
