@@ -24,9 +24,10 @@ done
 for name in services steps tiles; do
     gone priorityclass "geocrop-$name"
 done
+each='{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}'
 # The kinds of Argo Workflows, where it was we who brought them, and nobody else has objects of theirs.
 kubectl get crd -l app.kubernetes.io/part-of=geocrop -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}' |
     while read -r name; do
-        others=$(kubectl get "$name" --all-namespaces --field-selector metadata.namespace!=geocrop -o name)
+        others=$(kubectl get "$name" --all-namespaces -o "jsonpath=$each" | sed '/^geocrop\//d')
         [[ -n $others ]] || gone crd "$name"
     done

@@ -38,8 +38,12 @@ class Actions:
             method=method,
             headers={"Authorization": f"Basic {mark}", "Content-Type": "application/json"},
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            text = answer.read()
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            error.msg = f"{path}: {error.read(300).decode(errors='replace')}"
+            raise
         return json.loads(text) if text else None
 
     def set(self, **variables: str) -> None:

@@ -498,7 +498,8 @@ def test_a_push_becomes_a_running_version(place: Installation) -> None:
     with actions(place) as gitea:
         gitea.set(
             RUNNER=HOST, REGISTRY=gitea.registry, OWNER="team", IMAGES="web", INSECURE="true", TESTS="true",
-            GITEA_URL=gitea.gitea, NODE_IMAGE=images["node"], WEB_BASE_IMAGE=images["nginx"], CERTIFICATES=CERTIFICATES,
+            SOURCE_URL=gitea.gitea, NODE_IMAGE=images["node"], WEB_BASE_IMAGE=images["nginx"],
+            CERTIFICATES=CERTIFICATES,
         )  # fmt: skip
         words = f"version {time.time():.0f}"
         with place.checkout() as tree:
