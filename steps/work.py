@@ -25,8 +25,12 @@ _log = structlog.get_logger()
 
 @functools.cache
 def mapper_of(store_url: str, threads: int) -> TileMapper:
-    """The mapper of a worker's process into a store; its compiled models stay from batch to batch."""
-    configure(settings())
+    """The mapper of a worker's process into a store; its compiled models stay from batch to batch.
+
+    A process that was made for tiles alone begins its log here; one that has a log keeps it.
+    """
+    if not structlog.is_configured():
+        configure(settings())
     return TileMapper(open_store(store_url, settings()), threads)
 
 

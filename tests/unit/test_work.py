@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from steps import naming
 from steps.errors import DataError, StoreError
+from steps.log import configure, is_json
 from steps.model.grid import TileId
 from steps.model.job import TileJob, TileMapped, TileResult
+from steps.settings import Settings
 from steps.store import MemoryStore
 from steps.testing import any_plan
 from steps.tile import TileMapper
-from steps.work import do_tiles
+from steps.work import do_tiles, mapper_of
 
 
 @dataclass(slots=True)
@@ -53,3 +56,10 @@ def test_a_beginning_that_cannot_be_noted_keeps_no_tile_from_being_done() -> Non
     plan = any_plan(tiles=1)
     (outcome,) = do_tiles(LookingMapper(Deaf(), threads=1), plan, [plan.tiles[0].tile])
     assert isinstance(outcome, TileMapped)
+
+
+def test_a_pods_log_goes_on_as_it_began(tmp_path: Path) -> None:
+    """JSON lines, which are what is read of a tile while its pod runs."""
+    configure(Settings(home=tmp_path), "json")
+    mapper_of(str(tmp_path), 1)
+    assert is_json()
