@@ -56,5 +56,6 @@ test("the seed's story: baseline at once, an area drawn, a quote, an order, tile
   await page.reload();
   await pixels;
   await page.waitForTimeout(4000);
+  await expect(page.getByText("You are offline")).toBeHidden();
   await page.screenshot({ path: `${SHOTS}/cluster-map.png` });
 });

@@ -37,6 +37,14 @@ test("baselines are drawn, counted and read with the API blocked", async ({ page
   await expect(page.getByLabel("Land cover")).toContainText(/Here: (water|trees|grass|crops|shrub and scrub|built|bare)/);
 });
 
+test("a machine without a network that has the server itself is not called offline", async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, "onLine", { get: () => false }));
+  const asked = page.waitForResponse((response) => response.request().method() === "HEAD");
+  await open(page, "#at=31.07,-17.84,12&year=2020");
+  expect((await asked).ok()).toBe(true);
+  await expect(page.getByText("You are offline")).toBeHidden();
+});
+
 test.describe("while the rasters are away", () => {
   test.use({ expected: /Failed to load resource.*\/baselines\// });
 
