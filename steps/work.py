@@ -25,12 +25,7 @@ _log = structlog.get_logger()
 
 @functools.cache
 def mapper_of(store_url: str, threads: int) -> TileMapper:
-    """The mapper of a worker's process into a store; its compiled models stay from batch to batch.
-
-    A process that was made for tiles alone begins its log here; one that has a log keeps it.
-    """
-    if not structlog.is_configured():
-        configure(settings())
+    """The mapper of a process into a store; its compiled models stay from batch to batch."""
     return TileMapper(open_store(store_url, settings()), threads)
 
 
@@ -65,7 +60,8 @@ def pick_tiles(plan: Plan, ids: Iterable[TileId]) -> Iterator[TilePlan]:
 
 
 def map_batch(store_url: str, job: str, ids: tuple[TileId, ...], threads: int) -> list[TileOutcome]:
-    """Do some tiles of a stored plan; one bad tile does not keep the others from being done."""
+    """Do some tiles of a stored plan, in a process of its own; one bad tile keeps no other from being done."""
+    configure(settings())
     plan = load_plan(store_url, job)
     mapper = mapper_of(store_url, threads)
     return list(do_tiles(mapper, plan, ids))

@@ -58,8 +58,8 @@ def test_a_beginning_that_cannot_be_noted_keeps_no_tile_from_being_done() -> Non
     assert isinstance(outcome, TileMapped)
 
 
-def test_a_pods_log_goes_on_as_it_began(tmp_path: Path) -> None:
-    """JSON lines, which are what is read of a tile while its pod runs."""
+def test_making_a_mapper_leaves_the_log_as_it_is(tmp_path: Path) -> None:
+    """It may be made in the process of a command, whose log has begun."""
     configure(Settings(home=tmp_path), "json")
     mapper_of(str(tmp_path), 1)
     assert is_json()
