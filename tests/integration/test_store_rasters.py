@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import Affine
-from starlette.testclient import TestClient
 
-from api.hrefs import Hrefs
 from steps import layers
 from steps.errors import DataError
 from steps.layers import pin_raster, read_window
 from steps.settings import read_settings
 from steps.store import open_store
 from tests.s3_server import S3Server
-from tiler.app import make_tiler
+from tests.tiles import tiler_of
 
 EPSG, TRANSFORM = 32736, (10.0, 0.0, 300_000.0, 0.0, -10.0, 8_030_000.0)  # of UTM; as rasterio orders them
 
@@ -70,16 +68,7 @@ def test_what_the_user_told_gdal_is_left_alone(s3: S3Server, href: str, monkeypa
 def test_tiles_are_not_said_to_be_missing_where_the_store_refuses(s3: S3Server, tmp_path: Path) -> None:
     """As in the first minute of an installation: try again, not "there is no such object"."""
     shared = s3.settings(tmp_path, s3_secret_key="not-the-secret")  # noqa: S106 - on purpose
-    store = open_store(f"s3://{s3.bucket}", shared)
-    hrefs = Hrefs(
-        store_url="",
-        tiler_url="https://tiles/",
-        tiler_secret="any",  # noqa: S106
-        s3_public_url="",
-        hours=12,
-        shared=shared,
-    )
-    with TestClient(make_tiler(store, hrefs), raise_server_exceptions=False) as client:
+    with tiler_of(f"s3://{s3.bucket}", shared) as client:
         answer = client.get("/baselines.json")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "refuses" in answer.json()["detail"]

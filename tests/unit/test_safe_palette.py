@@ -13,20 +13,18 @@ from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from starlette.testclient import TestClient
 
-from api.hrefs import Hrefs
 from api.secrets import signature
 from steps import naming
 from steps.counterparts import safe_colours
 from steps.palette import SAFE_DYNAMIC_WORLD, SAFE_OTHERS, rgb
 from steps.settings import Settings
-from steps.store import open_store
-from tiler.app import make_tiler
+from tests.tiles import SECRET, tiler_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning"),  # in rio-tiler
     pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),  # a PNG has no place
 ]
-SECRET, JOB = "any-secret", "any-job"
+JOB = "any-job"
 EDGE = 20037508.342789244
 CODE = 4
 PAGE = Path(__file__).parents[2] / "ui/src/legend/dynamicWorld.ts"
@@ -47,11 +45,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
             target.write_colormap(1, {CODE: (1, 2, 3, 255)})
     item = {"properties": {"geocrop:classes": [{"code": CODE, "name": "lake", "colour": "010203"}]}}
     (folder / naming.item_key(JOB)).write_text(json.dumps(item))
-    hrefs = Hrefs(
-        store_url=str(folder), tiler_url="https://tiles", tiler_secret=SECRET, s3_public_url="", hours=12,
-        shared=Settings(home=folder),
-    )  # fmt: skip
-    return TestClient(make_tiler(open_store(str(folder), Settings(home=folder)), hrefs), raise_server_exceptions=False)
+    return tiler_of(str(folder), Settings(home=folder))
 
 
 def signed(**more: str) -> str:

@@ -11,7 +11,6 @@ import rasterio
 from rasterio.transform import Affine
 from starlette.testclient import TestClient
 
-from api.hrefs import Hrefs
 from api.secrets import signature
 from steps import naming
 from steps.dynamic_world import Baseline, note_baseline
@@ -19,6 +18,7 @@ from steps.model.job import REASON_CODES
 from steps.palette import CLEAR_RAMP, CONFIDENCE_RAMP, DISAGREEMENT_COLOURS, REASON_COLOURS, ramp_colour, rgb
 from steps.settings import Settings
 from steps.store import Store, open_store
+from tests.tiles import SECRET, any_hrefs
 from tiler.app import make_tiler
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),  # a PNG has no place
 ]
 YEAR_2100 = "4102444800"
-SECRET, JOB = "any-secret", "any-job"
+JOB = "any-job"
 EDGE = 20037508.342789244
 LEGEND = {0: (227, 167, 47, 255), 3: (181, 195, 52, 255), 255: (0, 0, 0, 0)}
 VALUES = {
@@ -69,18 +69,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = open_store(str(folder), Settings(home=folder))
     note_baseline(store, Baseline(year=2021, bounds=(30.0, -18.0, 31.0, -17.0), bytes=1))
     return store
-
-
-def any_hrefs() -> Hrefs:
-    """Of a tiler at `https://tiles`, whose store is a folder."""
-    return Hrefs(
-        store_url="any-folder",
-        tiler_url="https://tiles/",
-        tiler_secret=SECRET,
-        s3_public_url="",
-        hours=12,
-        shared=Settings(home=Path("any")),
-    )
 
 
 @pytest.fixture(scope="module")
